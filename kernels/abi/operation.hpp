@@ -3,7 +3,9 @@
 #ifndef PHALANX_KERNELS_ABI_OPERATION_HPP
 #define PHALANX_KERNELS_ABI_OPERATION_HPP
 
+#include "hls/rewrite.hpp"
 #include "hls/session.hpp"
+#include "hls/track_reason.hpp"
 
 namespace phalanx {
 namespace abi {
@@ -49,31 +51,8 @@ enum class Result : uint8_t {
   kInvalid = 7,    // a malformed operation
 };
 
-// Why a session refuses a packet. hls/ tracking returns these; host/packet's drop reasons take them in.
-enum class TrackReason : uint8_t {
-  kNone = 0,
-  kTcpNotSyn = 1,         // the first packet isn't a SYN
-  kTcpFlags = 2,          // a flag combination that RFC 9293 has no use for (SYN+FIN, SYN+RST, none)
-  kTcpSequence = 3,       // sequence number outside the receiver's window
-  kTcpAcknowledge = 4,    // acknowledges what was never sent, or far too old
-  kTcpReset = 5,          // RST that is not exactly where the receiver expects it (RFC 5961)
-  kTcpState = 6,          // no such packet in this state (e.g. data before the handshake, SYN in established)
-  kIcmpState = 7,         // echo reply without request
-  kCount = 8,
-};
-
-// The addresses and ports a packet leaves with; only those with their flag set change.
-struct Rewrite {
-  uint64_t source_hi;
-  uint64_t source_lo;
-  uint64_t destination_hi;
-  uint64_t destination_lo;
-  uint16_t source_port;
-  uint16_t destination_port;
-  uint8_t source;       // 1: source address and port are rewritten
-  uint8_t destination;  // 1: destination address and port are rewritten
-  uint8_t reserved[2];
-};
+using hls::Rewrite;
+using hls::TrackReason;
 
 struct Completion {
   Result result;
