@@ -1,0 +1,143 @@
+// The active member's end of delta sync: gathers changed sessions, seals them into numbered datagrams, keeps those
+// until the peer has acknowledged them. Pure: time is an argument, datagrams leave through a sink.
+#ifndef PHALANX_HOST_SYNC_DELTA_SENDER_HPP
+#define PHALANX_HOST_SYNC_DELTA_SENDER_HPP
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "host/sync/datagram.hpp"
+#include "host/sync/pending_updates.hpp"
+#include "host/sync/record_codec.hpp"
+#include "host/sync/seal.hpp"
+#include "host/sync/sync_counters.hpp"
+
+namespace phalanx::sync {
+
+// How long a record may wait for company.
+inline constexpr int64_t kFlushCreateNs = 50'000;  // a new session: half of the lag we promise (p50 0.1 ms)
+inline constexpr int64_t kFlushUpdateNs = 1'000'000;
+inline constexpr int64_t kFlushDeleteNs = 10'000'000;  // a session that outlives its end by 10 ms harms nobody
+// Datagrams kept until acknowledged: 200 k TCP flows/s at 80 bytes are 11.4 k datagrams/s, so this is 0.7 s of them, or
+// 7 s at 20 k flows/s; 8192 x 1.7 KiB = 13.6 MiB. A power of two; the receiver's window is as large.
+inline constexpr uint64_t kRetainedDatagrams = 8192;
+// Retransmission: a gap is filled at once, but not twice within the time the first filling needs to arrive and be
+// acknowledged.
+inline constexpr int64_t kRetransmitHoldNs = 2'000'000;
+inline constexpr int64_t kRetransmitTimeoutNs = 10'000'000;  // four ack delays and a round trip; doubles up to the next
+inline constexpr int64_t kRetransmitTimeoutMaxNs = 160'000'000;
+inline constexpr uint64_t kRetransmitBurst = 128;  // datagrams sent again per ack or timeout: 192 KB, 1.5 ms of 1 Gb/s
+inline constexpr int64_t kSolicitNs = 20'000'000;  // connecting, and the heartbeat while idle and unacknowledged
+
+// Where the stream stands.
+#define PHALANX_SENDER_STATES(X)                                                        \
+  X(kConnecting, "Connecting") /* no peer has answered; changes are not kept */         \
+  X(kStreaming, "Streaming")   /* every change since position 0 is sent and retained */ \
+  X(kOutOfSync, "Out of sync") /* the retained datagrams ran out; a new stream is offered */
+enum class SenderState : uint8_t {
+#define X(id, name) id,
+  PHALANX_SENDER_STATES(X)
+#undef X
+      kCount
+};
+std::string_view to_string(SenderState state);
+
+struct DeltaSenderConfig {
+  Identity identity;
+  ClusterKey key{};
+  uint64_t retained_datagrams = kRetainedDatagrams;  // a power of two, 64..kRetainedDatagrams
+};
+
+class DeltaSender {
+ public:
+  // InvalidArgument for a configuration that makes no sense, Internal if the cipher cannot be set up. `out` outlives
+  // it.
+  static absl::StatusOr<std::unique_ptr<DeltaSender>> create(const DeltaSenderConfig& config, DatagramSink* out);
+
+  // Takes one changed record, as EXTRACT gives it. Sends at once whatever fills a datagram.
+  void add(const abi::Record& record, int64_t now_ns);
+  // Whether something has waited long enough. Cheap; to be asked after every burst.
+  bool should_flush(int64_t now_ns) const { return now_ns >= flush_due_ns_; }
+  // The worker's burst is over: sends new sessions if they are due, and whatever else is.
+  void flush_due(int64_t now_ns);
+  // Sends everything that has been added.
+  void flush(int64_t now_ns);
+  // Timers: flushes what is due, connects, retransmits, solicits.
+  void poll(int64_t now_ns);
+  // When poll() has something to do, at the latest.
+  int64_t next_deadline_ns() const;
+  // A datagram of kind kAck from the peer. Anything else is refused and counted.
+  void on_datagram(int64_t now_ns, absl::Span<const uint8_t> datagram);
+
+  SenderState state() const { return state_; }
+  uint16_t stream() const { return stream_; }
+  // Sequence number of the last datagram sent. A snapshot scanned after flush() is covered up to here.
+  uint64_t position() const { return next_sequence_ - 1; }
+  uint64_t acknowledged() const { return acknowledged_; }
+  uint64_t unacknowledged() const { return position() - acknowledged_; }
+  // Nothing waits and the peer has everything: a planned handover may go on. Solicits an ack if one is outstanding.
+  bool drained(int64_t now_ns);
+  const SyncCounters& counters() const { return counters_; }
+
+ private:
+  struct Retained {
+    int64_t sent_ns;
+    uint16_t bytes;
+    bool arrived;
+    uint8_t data[kDatagramBytes + kRecordBytesMax];  // room for the record that turns out not to fit
+  };
+  DeltaSender(const DeltaSenderConfig& config, SealingKey seal, DatagramSink* out);
+
+  Retained& retained(uint64_t sequence) { return ring_[sequence & (config_.retained_datagrams - 1)]; }
+  void write(const abi::Record& record, int64_t now_ns);
+  bool open_datagram(uint64_t generation);
+  void close_datagram(int64_t now_ns);
+  void write_pending(int64_t now_ns, bool updates, bool deletes);
+  void update_flush_due();
+  void send(absl::Span<const uint8_t> datagram);
+  void send_solicit(int64_t now_ns);
+  void retransmit(Retained& datagram, int64_t now_ns);
+  void retransmit_timeout(int64_t now_ns);
+  void lose_sync(int64_t now_ns);
+  bool start_stream();
+  std::optional<Ack> open_ack(absl::Span<const uint8_t> datagram, uint64_t* incarnation);
+  bool follow_peer(uint64_t incarnation, const Ack& ack, int64_t now_ns);
+  void take_ack(const Ack& ack, int64_t now_ns);
+
+  DeltaSenderConfig config_;
+  SealingKey seal_;
+  DatagramSink* out_;
+  std::vector<Retained> ring_;  // sized once
+  RecordEncoder encoder_;
+  PendingUpdates pending_;
+  SyncCounters counters_;
+
+  SenderState state_ = SenderState::kConnecting;
+  uint16_t stream_ = 1;
+  uint64_t peer_incarnation_ = 0;
+  std::optional<SealingKey> peer_key_;
+  uint64_t peer_key_incarnation_ = 0;
+  uint16_t peer_key_stream_ = 0;
+  uint64_t peer_counter_ = 0;  // of the last ack taken
+
+  uint64_t next_sequence_ = 1;
+  uint64_t acknowledged_ = 0;
+  uint64_t next_control_ = 1;
+  size_t open_bytes_ = 0;  // of the datagram being filled; 0: none
+  bool has_creates_ = false;
+
+  static constexpr int64_t kNever = INT64_MAX;
+  int64_t create_due_ns_ = kNever;
+  int64_t flush_due_ns_ = kNever;
+  int64_t retransmit_timeout_ns_ = kRetransmitTimeoutNs;
+  int64_t retransmit_due_ns_ = kNever;
+  int64_t solicit_due_ns_ = 0;
+};
+
+}  // namespace phalanx::sync
+
+#endif
