@@ -1,15 +1,16 @@
 // The default session engine: a cuckoo-indexed session table in the memory of one worker, read in prefetched bursts.
 //
-// A session is one hls::Session record of 128 bytes, found through CuckooIndex by its key and, if it has NAT, by its translated
-// key too. What a packet does to it is hls/'s business alone; this class finds records, keeps their lifetimes and the change log.
+// A session is one hls::Session record of 128 bytes, found through CuckooIndex by its key and, if it has NAT, by its
+// translated key too. What a packet does to it is hls/'s business alone; this class finds records, keeps their
+// lifetimes and the change log.
 //
 // Memory a session, all in, every session with NAT (worst case):
 //   record                                              128.00 B
 //   index: 2 entries x 8 B at a load of 15/16            17.07 B
 //   change log: one 32-bit slot                           4.00 B
 //                                                       149.07 B, of the 150 B allowed
-// The list of free slots is threaded through the free records. Long (IPv6) rewrites lie in a side pool of 32 B each, whose
-// memory is taken as it is used.
+// The list of free slots is threaded through the free records. Long (IPv6) rewrites lie in a side pool of 32 B each,
+// whose memory is taken as it is used.
 #ifndef PHALANX_DRIVERS_CPU_CPU_ENGINE_HPP
 #define PHALANX_DRIVERS_CPU_CPU_ENGINE_HPP
 
@@ -26,25 +27,31 @@
 
 namespace phalanx {
 
-// Operations take effect strictly in order and before submit() returns; poll() only reports. Behaviour beyond the contract:
-//  - INSERT checks in this order: form, both keys (kExists), half-open bound (kHalfOpen), room (kFull). Refused, it changes
+// Operations take effect strictly in order and before submit() returns; poll() only reports. Behaviour beyond the
+// contract:
+//  - INSERT checks in this order: form, both keys (kExists), half-open bound (kHalfOpen), room (kFull). Refused, it
+//  changes
 //    nothing. A record whose order has a generation keeps it.
 //  - DELETE and AGE take the session out of the index at once; its slot is free again when EXTRACT has given it out.
-//  - APPLY of a deletion for a session that isn't there is kMiss. APPLY of a session whose translated key (or key) belongs to
-//    another session here: the later generation is the binding that holds; the other one is removed, or the record is kStale.
-//  - SCAN and EXTRACT give records without kDirty, which is the table's own mark; SCAN leaves out deleted ones, which are in
+//  - APPLY of a deletion for a session that isn't there is kMiss. APPLY of a session whose translated key (or key)
+//  belongs to
+//    another session here: the later generation is the binding that holds; the other one is removed, or the record is
+//    kStale.
+//  - SCAN and EXTRACT give records without kDirty, which is the table's own mark; SCAN leaves out deleted ones, which
+//  are in
 //    the change log.
 //  - Time that goes back is taken as the latest seen.
 class CpuEngine final : public Accelerator {
  public:
-  // Batches done and not yet polled that the engine holds: a worker has a few in flight, 64 leave room for a slow poller.
+  // Batches done and not yet polled that the engine holds: a worker has a few in flight, 64 leave room for a slow
+  // poller.
   static constexpr size_t kBatchesInFlightMax = 64;
-  // Operations that go through the pipeline together: enough to hide a DRAM access (~100 ns) behind 64 others, few enough
-  // for their 128 prefetched lines to stay in a 32 KB L1.
+  // Operations that go through the pipeline together: enough to hide a DRAM access (~100 ns) behind 64 others, few
+  // enough for their 128 prefetched lines to stay in a 32 KB L1.
   static constexpr size_t kGroup = 64;
 
-  // InvalidArgument for a capacity of 0, above SessionStore::kSlotsMax, or timeouts of 2^31 ms and more; ResourceExhausted
-  // when there is not enough memory.
+  // InvalidArgument for a capacity of 0, above SessionStore::kSlotsMax, or timeouts of 2^31 ms and more;
+  // ResourceExhausted when there is not enough memory.
   static absl::StatusOr<std::unique_ptr<CpuEngine>> create(const EngineConfig& config);
 
   std::string name() const override { return "cpu"; }
@@ -57,7 +64,8 @@ class CpuEngine final : public Accelerator {
   void set_age_floor(uint32_t now_ms) override { age_floor_ms_ = now_ms; }
   void clear() override;
 
-  // The bare bulk lookup: slots[i] = the slot of keys[i]'s session, SessionStore::kNone if there is none. Nothing changes.
+  // The bare bulk lookup: slots[i] = the slot of keys[i]'s session, SessionStore::kNone if there is none. Nothing
+  // changes.
   void find_bulk(absl::Span<const hls::FlowKey* const> keys, absl::Span<uint32_t> slots) const;
   // The record in `slot`, as it is, e.g. with state kStateFree.
   const hls::Session& session(uint32_t slot) const { return store_[slot]; }

@@ -11,7 +11,8 @@ namespace phalanx {
 
 inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 
-// Owns one mapping. Reserved huge pages (MAP_HUGETLB) if there are enough, else transparent ones by madvise, else ordinary.
+// Owns one mapping. Reserved huge pages (MAP_HUGETLB) if there are enough, else transparent ones by madvise, else
+// ordinary.
 class HugeMemory {
  public:
   enum class Touch { kNow, kOnUse };

@@ -5,13 +5,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "hls/flow_key.hpp"
 
 namespace phalanx {
 
-// hashes[i] = hls::hash_key(*keys[i], seed[0], seed[1]) for i < count, bit for bit. The build holds code for AVX-512, AVX2
-// and plain x86-64; the machine's best is chosen when the program starts.
-void hash_keys(const hls::FlowKey* const* keys, size_t count, const uint64_t seed[2], uint64_t* hashes);
+// hashes[i] = hls::hash_key(*keys[i], seed[0], seed[1]) for i < count, bit for bit.
+using HashKeys = void (*)(const hls::FlowKey* const* keys, size_t count, const uint64_t* seed, uint64_t* hashes);
+
+struct HashKeysVariant {
+  const char* name;
+  HashKeys hash_keys;
+};
+
+// What this machine can run, the best first; the last is always plain scalar code. Never empty.
+absl::Span<const HashKeysVariant> hash_keys_variants();
 
 }  // namespace phalanx
 
