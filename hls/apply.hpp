@@ -1,0 +1,46 @@
+// What becomes of a replicated record (operation APPLY).
+#ifndef PHALANX_HLS_APPLY_HPP
+#define PHALANX_HLS_APPLY_HPP
+
+#include "hls/session.hpp"
+
+namespace phalanx {
+namespace hls {
+
+enum class ApplyAction : uint8_t {
+  kStale = 0,    // the table's record is as new or newer: nothing happens
+  kInstall = 1,  // `session` takes the place of the table's record, or is new
+  kRemove = 2,   // the session has ended elsewhere: remove it
+  kAbsent = 3,   // the session has ended elsewhere and isn't here: nothing to do
+  kInvalid = 4,  // no such state: refuse the record
+};
+
+struct ApplyDecision {
+  ApplyAction action;
+  Session session;  // kInstall: the record to put into the table
+};
+
+// Decides on `replicated`, given the table's record of the same key (`existing` is read only if `exists`). The newer
+// order wins and is taken whole, counters included: the member that decides the flow counts it. A TCP session is marked
+// to be re-anchored on both sides, since its windows may lag. kDirty stays as the table has it, for its log entry
+// exists.
+inline ApplyDecision decide_apply(bool exists, const Session& existing, const Session& replicated, uint32_t now_ms) {
+  const bool is_newer = !exists || newer(replicated.order, existing.order);
+  const bool ended = replicated.state == kStateDeleted || replicated.state == kStateFree;
+  const bool tcp = replicated.state >= kStateTcpSynSent && replicated.state <= kStateTcpClosed;
+  ApplyDecision decision = {ApplyAction::kStale, replicated};
+  if (replicated.state >= kStates) decision.action = ApplyAction::kInvalid;
+  if (!is_newer || replicated.state >= kStates) return decision;
+  decision.action = ended ? (exists ? ApplyAction::kRemove : ApplyAction::kAbsent) : ApplyAction::kInstall;
+  Session& s = decision.session;
+  const uint8_t dirty = exists ? existing.flags & kDirty : 0;
+  const uint8_t anchor = tcp ? kReanchorOriginator | kReanchorResponder : 0;
+  s.flags = static_cast<uint8_t>((s.flags & ~(kDirty | kReanchorOriginator | kReanchorResponder)) | dirty | anchor);
+  s.last_seen = now_ms;
+  return decision;
+}
+
+}  // namespace hls
+}  // namespace phalanx
+
+#endif
