@@ -51,11 +51,17 @@ inline uint64_t sum_bytes(const uint8_t* data, size_t length, uint64_t sum = 0) 
     data += 8;
     length -= 8;
   }
-  if (length > 0) {
-    uint64_t w = 0;
-    std::memcpy(&w, data, length);
-    sum = sum_add(sum, w);
+  if (length >= 4) {
+    sum = sum_add(sum, load_raw<uint32_t>(data));
+    data += 4;
+    length -= 4;
   }
+  if (length >= 2) {
+    sum = sum_add(sum, load_raw<uint16_t>(data));
+    data += 2;
+    length -= 2;
+  }
+  if (length > 0) sum = sum_add(sum, *data);
   return sum;
 }
 

@@ -3,7 +3,7 @@
 #define PHALANX_HOST_PACKET_FRAGMENT_HPP
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -45,7 +45,8 @@ class FragmentTable {
 
   // Takes a fragment (packet.is_fragment) that came in on `port`. A first fragment is forwarded for decision; later
   // ones of its datagram are held until decide() and then follow its decision.
-  FragmentResult take(const Frame& frame, ParsedPacket& packet, PortIndex port, int64_t now_ns);
+  // The caller counts what the result says of this fragment; held ones that are dropped with it are counted in `drops`.
+  FragmentResult take(const Frame& frame, ParsedPacket& packet, PortIndex port, int64_t now_ns, DropCounters& drops);
 
   // Called once for every first fragment that take() forwarded: whether it passed. If it did, what was held of its
   // datagram is handed to `emit` in order of arrival, its meta filled; frame and packet are valid during the call only,
@@ -84,46 +85,36 @@ class FragmentTable {
   };
   enum class State : uint8_t { kAwaitFirst, kUndecided, kPassed, kDropped };
   struct Datagram {
-    uint64_t serial = 0;  // which use of the slot this is: an entry of order_ with another serial is a stale one
     State state = State::kAwaitFirst;
+    DropReason refused = DropReason::kFragmentFirstDropped;  // kDropped: why
     int64_t begun_ns = 0;
-    uint32_t length = 0;  // of the whole datagram's data, once the last fragment has come; 0 before
-    uint32_t seen = 0;    // bytes
-    uint64_t held_bytes = 0;
-    hls::PacketMeta first{};   // of the first fragment
-    uint16_t source_port = 0;  // of the first fragment
-    uint16_t destination_port = 0;
-    uint32_t header_bytes = 0;  // transport header in the first fragment
-    uint8_t first_protocol = 0;
-    bool fin = false;  // the first fragment had FIN, which belongs to the last byte
-    uint8_t icmp_type = 0;
-    uint16_t icmp_id = 0;
+    std::list<Key>::iterator place;  // in order_
+    uint32_t length = 0;             // of the whole datagram's data, once the last fragment has come; 0 before
+    uint32_t seen = 0;               // bytes
+    uint32_t held_bytes = 0;
+    uint32_t header_bytes = 0;             // of the first fragment's data, what comes before the payload
+    ParsedPacket first;                    // state from kUndecided on
+    bool fin = false;                      // the first fragment had FIN, which belongs to the datagram's last byte
     absl::InlinedVector<Range, 4> ranges;  // sorted, disjoint
     std::vector<Held> held;
-  };
-  struct Begun {
-    Key key;
-    uint64_t serial;
-    int64_t begun_ns;
+    bool complete() const { return length != 0 && seen == length; }
   };
 
   static Key key_of(const ParsedPacket& packet);
-  Datagram& find_or_begin(const Key& key, int64_t now_ns);
-  DropReason add_range(Datagram& datagram, const ParsedPacket& packet);
-  FragmentResult take_first(Datagram& datagram, ParsedPacket& packet);
-  FragmentResult take_later(Datagram& datagram, const Frame& frame, ParsedPacket& packet, PortIndex port);
-  FragmentResult hold(Datagram& datagram, const Frame& frame, const ParsedPacket& packet, PortIndex port);
-  void refuse(Datagram& datagram, DropReason reason);
-  void drop_held(Datagram& datagram, DropReason reason);
-  void forget_oldest(DropReason reason);
+  Datagram& find_or_begin(const Key& key, int64_t now_ns, DropCounters& drops);
+  DropReason add_range(Datagram& datagram, const ParsedPacket& packet) const;
+  FragmentResult take_later(Datagram& datagram, const Frame& frame, ParsedPacket& packet, PortIndex port,
+                            DropCounters& drops);
+  FragmentResult refuse(Datagram& datagram, DropReason reason, DropCounters& drops);
+  void drop_held(Datagram& datagram, DropReason reason, DropCounters& drops);
+  void forget_oldest(DropReason reason, DropCounters& drops);
+  static void remember_first(Datagram& datagram, ParsedPacket& packet);
   static void adopt(const Datagram& datagram, ParsedPacket& packet);
 
   FragmentLimits limits_;
   absl::flat_hash_map<Key, Datagram> index_;
-  std::deque<Begun> order_;  // by age, oldest first
-  uint64_t serials_ = 0;
+  std::list<Key> order_;  // by age, oldest first
   uint64_t held_bytes_ = 0;
-  DropCounters pending_drops_;  // of held fragments, handed over by the next expire() or decide()
 };
 
 // Whether the packet is too big for `mtu` (bytes of IP packet). A GSO frame counts by its segments.

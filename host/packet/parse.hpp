@@ -43,7 +43,7 @@ enum class FrameKind : uint8_t {
 // A parsed frame. Offsets count from the first byte of the Ethernet header (Frame::ethernet()), and all of them have
 // been checked: [l3, l3 + l3_length) is inside the frame, and so is the fixed part of every header that is named here.
 struct ParsedPacket {
-  hls::PacketMeta meta;
+  hls::PacketMeta meta{};
   IpAddress source;
   IpAddress destination;
   uint32_t l3 = 0;
@@ -53,6 +53,7 @@ struct ParsedPacket {
   uint32_t l3_length = 0;  // IP header and all behind it, by the IP header's own length: Ethernet padding is not in it
   uint32_t quoted_l3 = 0;  // ICMP errors: the quoted packet's IP header...
   uint32_t quoted_l4 = 0;  // ... and transport header (8 bytes of it are there)
+  uint32_t fragment_begin = 0;  // fragments: where the data begins that fragment_offset counts from
   uint32_t fragment_id = 0;
   uint16_t fragment_offset = 0;          // bytes
   uint16_t ethertype = 0;                // behind the tags

@@ -36,8 +36,9 @@ inline void apply_any_rewrite(const Frame& frame, const ParsedPacket& packet, co
 void set_macs(const Frame& frame, const MacAddress& destination, const MacAddress& source);
 
 // Computes the transport checksum that the virtio-net header leaves to the device (kNeedsChecksum) and clears the flag.
-// For frames that no device or kernel will finish: relayed, quoted, fragmented ones. Not for GSO frames.
-void complete_checksum(const Frame& frame);
+// For frames that no device or kernel will finish: relayed and fragmented ones. Not for TCP or UDP GSO frames, whose
+// segments each have their own.
+void complete_checksum(const Frame& frame, const ParsedPacket& packet);
 
 }  // namespace phalanx
 
