@@ -34,9 +34,10 @@ struct HandoverField {
 
 // What the sender knows of another member. The echo proves that a report is no older than what it echoes.
 struct PeerEcho {
-  uint64_t incarnation = 0;          // last heard incarnation, 0 = never heard
-  uint64_t report_sequence = 0;      // highest report heard of it
-  uint32_t silence_us = UINT32_MAX;  // since any interface heard it; UINT32_MAX = never heard
+  uint64_t incarnation = 0;                // last heard incarnation, 0 = never heard
+  uint64_t report_sequence = 0;            // highest report heard of it
+  MemberState state = MemberState::kDown;  // last heard
+  uint32_t silence_us = UINT32_MAX;        // since any interface heard it; UINT32_MAX = never heard
 };
 
 struct Report {
