@@ -37,7 +37,10 @@ inline constexpr size_t kNeighboursLearnedMax = kNeighboursMax * 3 / 4;
 inline constexpr size_t kIncompleteMax = 4096;
 inline constexpr size_t kPendingPerNeighbour = 8;
 inline constexpr size_t kPendingBytesMax =
-    16 << 20;                                // of all neighbours: 256 GSO frames of 64 KiB, or 11,000 of 1,500 bytes
+    16 << 20;  // of all neighbours: 256 GSO frames of 64 KiB, or 11,000 of 1,500 bytes
+// Timers, those that were overtaken by an earlier one included; beyond it they are sorted out, which costs one pass
+// over all entries and happens at most once in 3 * kNeighboursMax changes.
+inline constexpr size_t kNeighbourTimersMax = 4 * kNeighboursMax;
 inline constexpr uint32_t kSolicitsMax = 3;  // RFC 4861: MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT
 
 // Milliseconds.
@@ -159,7 +162,8 @@ class NeighbourTable {
     bool confirmed = false;  // confirmed_ns means something
     int64_t confirmed_ns = 0;
     int64_t used_ns = 0;      // last packet to it
-    int64_t deadline_ns = 0;  // of its live timer
+    int64_t deadline_ns = 0;  // when its state has something to do
+    int64_t timer_ns = 0;     // of its live timer, at or before deadline_ns; 0: none
     std::deque<std::vector<uint8_t>> pending;
   };
   struct Timer {
@@ -174,6 +178,7 @@ class NeighbourTable {
   Entry* create(int64_t now_ns, const Key& key, NeighbourState state, size_t limit);
   void set_state(Entry& entry, NeighbourState state);
   void arm(const Key& key, Entry& entry, int64_t deadline_ns);
+  void sort_out_timers();
   void solicit(int64_t now_ns, const Key& key, Entry& entry, NeighbourActions& actions);
   void reach(int64_t now_ns, const Key& key, Entry& entry, NeighbourActions& actions);
   void fail(int64_t now_ns, const Key& key, Entry& entry, NeighbourActions& actions);

@@ -4,40 +4,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
-#include "host/packet/address.hpp"
-#include "host/routing/route_table.hpp"
+#include "host/routing/kernel_state.hpp"
 
 namespace phalanx::routing {
-
-// A route as the kernel has it; the caller maps ifindex to a port.
-struct KernelRoute {
-  Prefix prefix;
-  IpAddress next_hop;  // family 0: connected
-  int ifindex = 0;     // 0 for blackhole, unreachable, prohibit
-  uint32_t metric = 0;
-  RouteType type = RouteType::kUnicast;
-  friend bool operator==(const KernelRoute&, const KernelRoute&) = default;
-};
-
-struct KernelLink {
-  int ifindex = 0;
-  std::string name;
-  bool admin_up = false;
-  bool carrier = false;
-  MacAddress mac{};
-  uint32_t mtu = 0;
-  friend bool operator==(const KernelLink&, const KernelLink&) = default;
-};
-
-struct KernelAddress {
-  int ifindex = 0;
-  IpAddress address;
-  uint8_t prefix_length = 0;
-  friend auto operator<=>(const KernelAddress&, const KernelAddress&) = default;
-};
 
 // What changed, as differences from what was told before: a re-dump tells nothing twice. Called from start() and
 // on_readable() only.
@@ -70,7 +41,8 @@ inline constexpr int kDumpSilenceMs = 2000;          // a dump that says nothing
 class NetlinkMirror {
  public:
   // Opens the sockets and subscribes. `events` must outlive it.
-  static absl::StatusOr<std::unique_ptr<NetlinkMirror>> open(RouteEvents* events);
+  static absl::StatusOr<std::unique_ptr<NetlinkMirror>> open(RouteEvents* events,
+                                                             int receive_buffer_bytes = kReceiveBufferBytes);
   ~NetlinkMirror();
   NetlinkMirror(const NetlinkMirror&) = delete;
   NetlinkMirror& operator=(const NetlinkMirror&) = delete;
@@ -80,6 +52,7 @@ class NetlinkMirror {
   // Becomes readable when the kernel has news.
   int fd() const;
   // Reads them, at most kMessagesPerWakeMax datagrams; after lost or ambiguous news, reads everything anew.
+  // After an error, call it again a little later, readable or not: the mirror may be behind until it returns Ok.
   absl::Status on_readable();
 
   const NetlinkCounters& counters() const;

@@ -86,18 +86,17 @@ class RouteTable {
       return H::combine(std::move(h), b.hi, b.lo);
     }
   };
-  // Lengths 0..127 in two words; IPv6's length 128 has its own flag in the third.
-  struct LengthSet {
-    std::array<uint64_t, 3> words{};
-  };
-
+  // The routes of exactly this prefix; erase_routes_of() drops an empty entry and its length, if it was the last of it.
+  const Routes* routes_of(const Prefix& prefix) const;
+  Routes& make_routes_of(const Prefix& prefix);
+  void erase_routes_of(const Prefix& prefix);
   const Route* lookup_v4(uint32_t address) const;
   const Route* lookup_v6(const IpAddress& address) const;
 
   std::array<absl::flat_hash_map<uint32_t, Routes>, 33> v4_;
   std::array<absl::flat_hash_map<Bits, Routes>, 129> v6_;
-  uint64_t v4_lengths_ = 0;  // bit n: v4_[n] isn't empty
-  LengthSet v6_lengths_;
+  uint64_t v4_lengths_ = 0;               // bit n: v4_[n] isn't empty
+  std::array<uint64_t, 3> v6_lengths_{};  // likewise, bit n % 64 of word n / 64
   size_t size_ = 0;
 };
 
