@@ -32,13 +32,6 @@ IpAddress to_address(const hls::Endpoint& endpoint, uint8_t family);
 // engine, which applies the first packet to it. `first` is the untranslated packet of the originator.
 abi::Record make_record(const hls::PacketMeta& first, uint16_t rule, const NatTranslation& nat = {});
 
-// The ends as the translated packet shows them.
-struct TranslatedEnds {
-  hls::Endpoint source;
-  hls::Endpoint destination;
-};
-TranslatedEnds translated_ends(const hls::Session& session, const hls::WideNat& wide);
-
 }  // namespace phalanx::session
 
 #endif

@@ -2,7 +2,6 @@
 #ifndef PHALANX_HOST_SESSION_SESSION_VIEW_HPP
 #define PHALANX_HOST_SESSION_SESSION_VIEW_HPP
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,7 +10,6 @@
 #include "hls/session.hpp"
 #include "hls/timeouts.hpp"
 #include "host/packet/address.hpp"
-#include "kernels/abi/operation.hpp"
 
 namespace phalanx::session {
 
