@@ -23,7 +23,10 @@
 #include "absl/types/span.h"
 #include "drivers/accelerator.hpp"
 #include "drivers/cpu/cuckoo_index.hpp"
+#include "drivers/cpu/key_hash.hpp"
 #include "drivers/cpu/session_store.hpp"
+#include "hls/hash.hpp"
+#include "hls/track_types.hpp"
 
 namespace phalanx {
 
@@ -37,6 +40,7 @@ namespace phalanx {
 //  belongs to
 //    another session here: the later generation is the binding that holds; the other one is removed, or the record is
 //    kStale.
+//  - SCAN needs room for one record at least, else it is kInvalid.
 //  - SCAN and EXTRACT give records without kDirty, which is the table's own mark; SCAN leaves out deleted ones, which
 //  are in
 //    the change log.
@@ -61,6 +65,9 @@ class CpuEngine final : public Accelerator {
   EngineCounters counters() const override;
   void advance_generation(uint64_t generation) override;
   uint64_t generation() const override { return generation_; }
+  // The floor goes along at 2^31 - 1 ms behind the clock, the longest timeout there can be, and so has no more say by
+  // the time the 32-bit clock would make it look recent again. That takes a batch every 24 days, and an AGE of every
+  // slot every 49.
   void set_age_floor(uint32_t now_ms) override { age_floor_ms_ = now_ms; }
   void clear() override;
 
@@ -71,6 +78,81 @@ class CpuEngine final : public Accelerator {
   const hls::Session& session(uint32_t slot) const { return store_[slot]; }
   // Bytes of everything the engine holds for sessions, the long rewrites used so far included.
   uint64_t memory_bytes() const { return store_.memory_bytes() + index_.memory_bytes(); }
+
+ private:
+  // An index entry's value is a slot; with this bit the entry stands for the session's translated key.
+  static constexpr uint32_t kTranslated = 0x80000000;
+  static constexpr uint32_t kNone = SessionStore::kNone;
+  static_assert(SessionStore::kSlotsMax <= kTranslated / 2, "slots and the bit are told apart, and from kNone");
+
+  // Up to kGroup operations of a batch, their keys hashed and the buckets on their way.
+  struct Group {
+    const Batch& batch;
+    size_t first;
+    size_t count;
+    std::array<uint64_t, kGroup> hashes;
+
+    const abi::Operation& operation(size_t i) const { return batch.operations[first + i]; }
+    abi::Completion& completion(size_t i) const { return batch.completions[first + i]; }
+  };
+  // A session that has the key of another one here.
+  struct Conflicts {
+    uint32_t slot[2] = {kNone, kNone};
+  };
+
+  CpuEngine(const EngineConfig& config, SessionStore store, CuckooIndex index);
+
+  uint64_t hash(const hls::FlowKey& key) const {
+    return hls::hash_key(key, config_.hash_seed[0], config_.hash_seed[1]);
+  }
+  const hls::WideNat& wide_of(const hls::Session& session) const;
+  bool holds(uint32_t entry, const hls::FlowKey& key) const;
+  uint32_t find_entry(const hls::FlowKey& key, uint64_t hash) const;
+
+  void prepare(Group& group) const;
+  void run(const Group& group, size_t i);
+
+  // cpu_engine_lookup.cpp
+  void look_up(const Group& group, size_t begin, size_t end);
+  void look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess, abi::Completion& completion);
+  void complete_match(const abi::Operation& operation, uint32_t slot, uint8_t direction, abi::Completion& completion);
+  void describe(const hls::Track& track, uint32_t slot, const hls::PacketMeta& packet, uint8_t direction,
+                abi::Completion& completion) const;
+
+  // cpu_engine_change.cpp
+  void insert(const abi::Record& record, const hls::PacketMeta& packet, uint64_t hash, abi::Completion& completion);
+  void erase(const hls::FlowKey& key, uint64_t hash, abi::Completion& completion);
+  void apply(const abi::Record& record, uint64_t hash, abi::Completion& completion);
+  abi::Result install(const hls::Session& session, const hls::WideNat& wide, uint64_t hash, uint32_t& slot);
+  abi::Result replace(uint32_t slot, const hls::Session& session, const hls::WideNat& wide);
+  bool find_conflicts(const hls::Session& session, const hls::WideNat& wide, uint64_t hash, uint32_t own,
+                      Conflicts& conflicts) const;
+  void remove_conflicts(const Conflicts& conflicts);
+  uint32_t allocate(const hls::Session& session, const hls::WideNat& wide, uint64_t hash);
+  void unlink(uint32_t slot);
+  void end_session(uint32_t slot);
+  void remove_session(uint32_t slot);
+  void release(uint32_t slot);
+
+  // cpu_engine_walk.cpp
+  void age(const abi::Operation& operation, abi::Completion& completion);
+  void extract(const abi::Operation& operation, absl::Span<abi::Record> output, abi::Completion& completion);
+  void scan(const abi::Operation& operation, absl::Span<abi::Record> output, abi::Completion& completion);
+  void give(uint32_t slot, abi::Record& record) const;
+
+  const EngineConfig config_;
+  const hls::TrackConfig track_config_;
+  const HashKeys hash_keys_;
+  SessionStore store_;
+  CuckooIndex index_;
+  EngineCounters counters_;
+  uint64_t generation_ = 0;
+  uint32_t age_floor_ms_ = 0;
+  uint32_t now_ms_ = 0;                               // of the batch at work, never earlier than the one before
+  size_t output_used_ = 0;                            // of the batch at work
+  std::array<uint64_t, kBatchesInFlightMax> done_{};  // tags not yet polled, a ring
+  size_t done_head_ = 0;
+  size_t done_count_ = 0;
 };
 
 }  // namespace phalanx

@@ -46,6 +46,10 @@ class SessionStore {
   // The long rewrite of a session with kNatWide: its index in the pool, kNone if the pool is full.
   uint32_t allocate_wide(const hls::WideNat& wide);
   void release_wide(uint32_t index);
+  void set_wide(uint32_t index, const hls::WideNat& wide) {
+    assert(index < wide_used_end_);
+    wides_[index].wide = wide;
+  }
   const hls::WideNat& wide(uint32_t index) const {
     assert(index < wide_used_end_);
     return wides_[index].wide;
