@@ -61,11 +61,15 @@ class PacketBuilder {
   };
   enum class Transport : uint8_t { kNone, kTcp, kUdp, kIcmp };
 
-  std::vector<uint8_t> transport_bytes() const;
-  std::vector<uint8_t> ipv4_bytes(absl::Span<const uint8_t> data) const;
-  std::vector<uint8_t> ipv6_bytes(absl::Span<const uint8_t> data) const;
-  uint32_t transport_checksum_offset() const;
-  void set_vnet(std::vector<uint8_t>& frame, uint32_t l4) const;
+  // The transport header and payload, whole; `checksum_field` gets the checksum's place in it, 0 if it has none.
+  std::vector<uint8_t> transport_bytes(uint32_t& checksum_field) const;
+  std::vector<uint8_t> header_bytes(uint32_t& checksum_field) const;
+  uint8_t transport_protocol() const;
+  std::vector<uint8_t> ipv4_header(size_t data) const;
+  std::vector<uint8_t> ipv6_header(size_t data) const;
+  // The IP packet; `l4` gets where its transport header begins.
+  std::vector<uint8_t> ip_bytes(uint32_t& l4, uint32_t& checksum_field) const;
+  void set_vnet(std::vector<uint8_t>& frame, uint32_t l3, uint32_t l4, uint32_t checksum_field) const;
 
   LinkHeader link_{{0x02, 0, 0, 0, 0, 0x02}, {0x02, 0, 0, 0, 0, 0x01}, {0, 0}, 0};
   IpAddress source_ = IpAddress::v4(0x0a000001);
