@@ -3,6 +3,7 @@
 #define PHALANX_HLS_APPLY_HPP
 
 #include "hls/session.hpp"
+#include "hls/track_types.hpp"
 
 namespace phalanx {
 namespace hls {
@@ -22,8 +23,8 @@ struct ApplyDecision {
 
 // Decides on `replicated`, given the table's record of the same key (`existing` is read only if `exists`). The newer
 // order wins and is taken whole, counters included: the member that decides the flow counts it. A TCP session is marked
-// to be re-anchored on both sides, since its windows may lag. kDirty stays as the table has it, for its log entry
-// exists.
+// to be re-anchored on both sides, since its windows may lag; times become this member's, for clocks differ. kDirty
+// stays as the table has it, for its log entry exists.
 inline ApplyDecision decide_apply(bool exists, const Session& existing, const Session& replicated, uint32_t now_ms) {
   const bool is_newer = !exists || newer(replicated.order, existing.order);
   const bool ended = replicated.state == kStateDeleted || replicated.state == kStateFree;
@@ -37,6 +38,7 @@ inline ApplyDecision decide_apply(bool exists, const Session& existing, const Se
   const uint8_t anchor = tcp ? kReanchorOriginator | kReanchorResponder : 0;
   s.flags = static_cast<uint8_t>((s.flags & ~(kDirty | kReanchorOriginator | kReanchorResponder)) | dirty | anchor);
   s.last_seen = now_ms;
+  s.synced = static_cast<uint16_t>(now_ms >> kSyncUnitShift);
   return decision;
 }
 

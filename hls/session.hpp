@@ -35,10 +35,10 @@ const uint8_t kNatWide = 0x08;         // IPv6 NAT: nat_source/nat_destination a
 const uint8_t kDirty = 0x10;           // changed since the change log was last read; exactly one log entry exists
 const uint8_t kReanchorOriginator = 0x20;  // installed from a replica: this side's window may lag, see docs/sessions.md
 const uint8_t kReanchorResponder = 0x40;
-const uint8_t kPickedUp = 0x80;  // TCP taken up in midstream: no window scale is known, windows are not enforced
+const uint8_t kPickedUp = 0x80;  // TCP taken up in midstream: no window scale is known, the widest is assumed
 
 // Session::tcp_flags: what has been seen of each side (bit + 4 for the responder).
-const uint8_t kSideSyn = 0x01;
+const uint8_t kSideSyn = 0x01;  // and everything since, so that its `end` is exact: cleared when re-anchored
 const uint8_t kSideFin = 0x02;
 const uint8_t kSideFinAcked = 0x04;
 const uint8_t kSideScale = 0x08;  // offered window scaling in its SYN
