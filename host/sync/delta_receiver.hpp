@@ -21,9 +21,10 @@
 
 namespace phalanx::sync {
 
-inline constexpr uint64_t kAckEvery = 16;           // datagrams: 16 x 1500 bytes are answered by one of 200
-inline constexpr int64_t kAckDelayNs = 1'000'000;   // and none waits longer than this
-inline constexpr int64_t kGapReportNs = 2'000'000;  // a gap that stays is reported again after this
+inline constexpr uint64_t kAckEvery = 16;                // datagrams: 16 x 1500 bytes are answered by one of 200
+inline constexpr int64_t kAckDelayNs = 1'000'000;        // and none waits longer than this
+inline constexpr int64_t kGapReportNs = 2'000'000;       // a gap that stays is reported again after this
+inline constexpr int64_t kStrangerAnswerNs = 5'000'000;  // a sender that doesn't know us yet is answered this often
 inline constexpr size_t kRecordsPerDatagramMax = kDeltaRecordBytes / kRecordBytesMin;
 
 // Where records go: to APPLY, and to the snapshot sink while a full sync runs. The span is valid during the call.
@@ -44,17 +45,22 @@ class DeltaReceiver {
   static absl::StatusOr<std::unique_ptr<DeltaReceiver>> create(const DeltaReceiverConfig& config, DatagramSink* out,
                                                                RecordSink* records);
 
+  // Whether this member is a receiver; it is at first. An active member is none: what an earlier active still sends is
+  // refused.
+  void set_listening(bool listening) { listening_ = listening; }
+
   // A datagram of kind kDelta or kSolicit. Takes any bytes; whatever is refused is counted. `now_ns` gives last_seen.
   void on_datagram(int64_t now_ns, absl::Span<const uint8_t> datagram);
   // Sends the acks that are due.
   void poll(int64_t now_ns);
-  int64_t next_deadline_ns() const { return ack_due_ns_; }
+  int64_t next_deadline_ns() const;
 
   // Whether a stream has been joined, which one, and up to where everything of it has been handed on.
   bool joined() const { return joined_; }
   uint64_t sender_incarnation() const { return sender_incarnation_; }
-  uint16_t stream() const { return stream_; }
+  uint32_t stream() const { return stream_; }
   uint64_t position() const { return cumulative_; }
+  DeltaPosition delta_position() const { return {sender_incarnation_, stream_, cumulative_}; }
   bool has_gap() const { return joined_ && highest_ != cumulative_; }
   // Only a full sync can make the tables equal: a new stream, or something that could not be decoded. Said until
   // full_synced() is called with the value of full_sync_request() that was current when the snapshot was started.
@@ -65,16 +71,20 @@ class DeltaReceiver {
 
  private:
   DeltaReceiver(const DeltaReceiverConfig& config, SealingKey seal, DatagramSink* out, RecordSink* records);
-  bool select_key(const ClearHeader& header);
-  bool join(const ClearHeader& header);
+  SealingKey* select_key(const ClearHeader& header);
+  bool is_current(const ClearHeader& header) const;
+  bool acceptable(absl::Span<const uint8_t> datagram, const ClearHeader& header);
+  bool fresh(int64_t now_ns, const ClearHeader& header);
+  void join(const ClearHeader& header);
   void take_delta(int64_t now_ns, const ClearHeader& header, absl::Span<const uint8_t> text);
   void take_solicit(int64_t now_ns, const ClearHeader& header, absl::Span<const uint8_t> text);
-  bool decode(int64_t now_ns, absl::Span<const uint8_t> text);
+  void decode(int64_t now_ns, absl::Span<const uint8_t> text);
   void mark(uint64_t sequence);
   bool seen(uint64_t sequence) const;
   void need_full_sync();
-  void send_ack(int64_t now_ns, bool gap);
-  void send_ack_to(const ClearHeader& header, int64_t now_ns);
+  void send_ack(int64_t now_ns);
+  void seal_and_send(const Ack& ack);
+  void answer_stranger(int64_t now_ns, const ClearHeader& header);
 
   DeltaReceiverConfig config_;
   SealingKey seal_;
@@ -82,25 +92,27 @@ class DeltaReceiver {
   RecordSink* records_;
   RecordDecoder decoder_;
   SyncCounters counters_;
-  std::vector<abi::Record> decoded_;                        // kRecordsPerDatagramMax, sized once
+  std::vector<abi::Record> decoded_;                        // sized once; one more than fits, to find it broken
   std::array<uint64_t, kRetainedDatagrams / 64> window_{};  // bit sequence % kRetainedDatagrams: has arrived
+  bool listening_ = true;
 
   std::optional<SealingKey> key_;  // of the stream it has joined
   std::optional<SealingKey> candidate_key_;
-  StreamName candidate_name_;
+  uint64_t candidate_incarnation_ = 0;
+  uint32_t candidate_stream_ = 0;
   bool joined_ = false;
   uint64_t sender_incarnation_ = 0;
-  uint16_t stream_ = 0;
+  uint32_t stream_ = 0;
   uint64_t solicit_counter_ = 0;
   uint64_t cumulative_ = 0;
-  uint64_t highest_ = 0;
+  uint64_t highest_ = 0;  // that has arrived or was announced
   uint64_t unacknowledged_ = 0;
   uint64_t next_control_ = 1;
   uint64_t full_sync_request_ = 0;
   uint64_t full_sync_done_ = 0;
   int64_t ack_due_ns_ = INT64_MAX;
   int64_t gap_reported_ns_ = INT64_MIN / 2;
-  int64_t restart_told_ns_ = INT64_MIN / 2;
+  int64_t stranger_answered_ns_ = INT64_MIN / 2;
 };
 
 }  // namespace phalanx::sync

@@ -31,13 +31,17 @@ inline constexpr int64_t kRetransmitHoldNs = 2'000'000;
 inline constexpr int64_t kRetransmitTimeoutNs = 10'000'000;  // four ack delays and a round trip; doubles up to the next
 inline constexpr int64_t kRetransmitTimeoutMaxNs = 160'000'000;
 inline constexpr uint64_t kRetransmitBurst = 128;  // datagrams sent again per ack or timeout: 192 KB, 1.5 ms of 1 Gb/s
-inline constexpr int64_t kSolicitNs = 20'000'000;  // connecting, and the heartbeat while idle and unacknowledged
+inline constexpr int64_t kSolicitNs = 20'000'000;  // while connecting
+inline constexpr int64_t kIdleSolicitNs =
+    200'000'000;  // heartbeat: finds a peer that has restarted while nothing changes
+inline constexpr int64_t kDrainSolicitNs = 1'000'000;  // while a handover waits for drained()
 
 // Where the stream stands.
-#define PHALANX_SENDER_STATES(X)                                                        \
-  X(kConnecting, "Connecting") /* no peer has answered; changes are not kept */         \
-  X(kStreaming, "Streaming")   /* every change since position 0 is sent and retained */ \
-  X(kOutOfSync, "Out of sync") /* the retained datagrams ran out; a new stream is offered */
+#define PHALANX_SENDER_STATES(X)                                                                \
+  X(kIdle, "Idle")             /* not started: the member is no sender */                       \
+  X(kConnecting, "Connecting") /* no peer has answered; changes are not kept */                 \
+  X(kStreaming, "Streaming")   /* every change since the stream's start is sent and retained */ \
+  X(kOutOfSync, "Out of sync") /* the retained datagrams ran out; a new stream is being offered */
 enum class SenderState : uint8_t {
 #define X(id, name) id,
   PHALANX_SENDER_STATES(X)
@@ -45,6 +49,13 @@ enum class SenderState : uint8_t {
       kCount
 };
 std::string_view to_string(SenderState state);
+
+// Which delta stream, and how far: what a snapshot is consistent with.
+struct DeltaPosition {
+  uint64_t incarnation = 0;
+  uint32_t stream = 0;
+  uint64_t sequence = 0;
+};
 
 struct DeltaSenderConfig {
   Identity identity;
@@ -58,25 +69,32 @@ class DeltaSender {
   // it.
   static absl::StatusOr<std::unique_ptr<DeltaSender>> create(const DeltaSenderConfig& config, DatagramSink* out);
 
+  // Offers a new stream to the peer: this member is the active one now. From kStreaming on, changes are kept for the
+  // peer.
+  void start(int64_t now_ns);
+  // This member is a sender no more; whatever waits is forgotten. start() may follow, with another stream.
+  void stop();
+
   // Takes one changed record, as EXTRACT gives it. Sends at once whatever fills a datagram.
   void add(const abi::Record& record, int64_t now_ns);
   // Whether something has waited long enough. Cheap; to be asked after every burst.
   bool should_flush(int64_t now_ns) const { return now_ns >= flush_due_ns_; }
-  // The worker's burst is over: sends new sessions if they are due, and whatever else is.
+  // Sends what has waited long enough.
   void flush_due(int64_t now_ns);
   // Sends everything that has been added.
   void flush(int64_t now_ns);
-  // Timers: flushes what is due, connects, retransmits, solicits.
+  // Timers: sends what is due, connects, retransmits, solicits.
   void poll(int64_t now_ns);
-  // When poll() has something to do, at the latest.
+  // When poll() has something to do, at the latest; INT64_MAX when idle.
   int64_t next_deadline_ns() const;
   // A datagram of kind kAck from the peer. Anything else is refused and counted.
   void on_datagram(int64_t now_ns, absl::Span<const uint8_t> datagram);
 
   SenderState state() const { return state_; }
-  uint16_t stream() const { return stream_; }
+  uint32_t stream() const { return stream_; }
   // Sequence number of the last datagram sent. A snapshot scanned after flush() is covered up to here.
   uint64_t position() const { return next_sequence_ - 1; }
+  DeltaPosition delta_position() const { return {config_.identity.incarnation, stream_, position()}; }
   uint64_t acknowledged() const { return acknowledged_; }
   uint64_t unacknowledged() const { return position() - acknowledged_; }
   // Nothing waits and the peer has everything: a planned handover may go on. Solicits an ack if one is outstanding.
@@ -90,52 +108,53 @@ class DeltaSender {
     bool arrived;
     uint8_t data[kDatagramBytes + kRecordBytesMax];  // room for the record that turns out not to fit
   };
-  DeltaSender(const DeltaSenderConfig& config, SealingKey seal, DatagramSink* out);
+  DeltaSender(const DeltaSenderConfig& config, DatagramSink* out);
 
   Retained& retained(uint64_t sequence) { return ring_[sequence & (config_.retained_datagrams - 1)]; }
-  void write(const abi::Record& record, int64_t now_ns);
-  bool open_datagram(uint64_t generation);
-  void close_datagram(int64_t now_ns);
-  void write_pending(int64_t now_ns, bool updates, bool deletes);
+  bool write(const abi::Record& record, int64_t now_ns);
+  bool open_datagram(uint64_t generation, int64_t now_ns);
+  bool close_datagram(int64_t now_ns);
+  bool write_pending(int64_t now_ns);
+  int64_t pending_due_ns() const;
   void update_flush_due();
   void send(absl::Span<const uint8_t> datagram);
   void send_solicit(int64_t now_ns);
-  void retransmit(Retained& datagram, int64_t now_ns);
+  void retransmit(uint64_t sequence, int64_t now_ns);
   void retransmit_timeout(int64_t now_ns);
   void lose_sync(int64_t now_ns);
-  bool start_stream();
-  std::optional<Ack> open_ack(absl::Span<const uint8_t> datagram, uint64_t* incarnation);
-  bool follow_peer(uint64_t incarnation, const Ack& ack, int64_t now_ns);
+  void forget();
+  void new_stream(SenderState state, int64_t now_ns);
+  ClearHeader clear_header(MessageKind kind, uint64_t counter) const;
+  std::optional<Ack> open_ack(absl::Span<const uint8_t> datagram, ClearHeader* header);
+  void follow_peer(const ClearHeader& header, const Ack& ack, int64_t now_ns);
   void take_ack(const Ack& ack, int64_t now_ns);
+  void fill_gap(const Ack& ack, int64_t now_ns);
 
   DeltaSenderConfig config_;
-  SealingKey seal_;
+  std::optional<SealingKey> seal_;  // of stream_; nothing if it could not be derived
   DatagramSink* out_;
   std::vector<Retained> ring_;  // sized once
   RecordEncoder encoder_;
   PendingUpdates pending_;
   SyncCounters counters_;
 
-  SenderState state_ = SenderState::kConnecting;
-  uint16_t stream_ = 1;
-  uint64_t peer_incarnation_ = 0;
+  SenderState state_ = SenderState::kIdle;
+  uint32_t stream_ = 0;
+  uint64_t peer_incarnation_ = 0;  // 0: not known
   std::optional<SealingKey> peer_key_;
-  uint64_t peer_key_incarnation_ = 0;
-  uint16_t peer_key_stream_ = 0;
   uint64_t peer_counter_ = 0;  // of the last ack taken
 
   uint64_t next_sequence_ = 1;
   uint64_t acknowledged_ = 0;
   uint64_t next_control_ = 1;
   size_t open_bytes_ = 0;  // of the datagram being filled; 0: none
-  bool has_creates_ = false;
 
   static constexpr int64_t kNever = INT64_MAX;
   int64_t create_due_ns_ = kNever;
   int64_t flush_due_ns_ = kNever;
   int64_t retransmit_timeout_ns_ = kRetransmitTimeoutNs;
   int64_t retransmit_due_ns_ = kNever;
-  int64_t solicit_due_ns_ = 0;
+  int64_t solicited_ns_ = 0;
 };
 
 }  // namespace phalanx::sync

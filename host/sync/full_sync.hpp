@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "host/sync/delta_sender.hpp"
 #include "host/sync/record_codec.hpp"
 #include "host/sync/sync_counters.hpp"
 
@@ -24,16 +25,11 @@ namespace phalanx::sync {
 inline constexpr size_t kChunkBytes = 256 * 1024;
 // Chunks on their way: 4 x 256 KiB are 1 MiB, 8 ms of 1 Gb/s, more than a sync network's round trip.
 inline constexpr uint32_t kChunksInFlight = 4;
+// A chunk gathers records no longer than this: it is how wrong the age of a record may be.
+inline constexpr uint32_t kChunkGatherMs = 1000;
 // Ends of sessions kept during a full sync: 200 k ends/s for the 5 s that 10 M sessions take at 2 M/s; 80 bytes each
 // are 80 MiB at most, held only then.
 inline constexpr size_t kTombstonesMax = 1'000'000;
-
-// Which delta stream, and how far: what a snapshot is consistent with.
-struct DeltaPosition {
-  uint64_t incarnation = 0;
-  uint16_t stream = 0;
-  uint64_t sequence = 0;
-};
 
 // The sender's side. It says which slots to SCAN next; the caller gives it what SCAN gave.
 class SnapshotSource {
@@ -55,7 +51,7 @@ class SnapshotSource {
   bool scanned() const { return cursor_.engine == engines_; }
   // All is scanned: the last chunk and the trailer. `position` is the delta sender's after a flush() that followed the
   // last SCAN. Only once, after scanned().
-  void finish(const DeltaPosition& position, uint32_t now_ms, std::vector<std::string>* out);
+  void finish(const DeltaPosition& position, std::vector<std::string>* out);
   // The sink's confirmation. InvalidArgument for what is none; the sync must then be started over.
   absl::Status on_confirmation(std::string_view message);
   // The trailer has been confirmed.
@@ -66,7 +62,7 @@ class SnapshotSource {
   const SyncCounters& counters() const { return counters_; }
 
  private:
-  void begin_chunk(uint32_t now_ms);
+  void begin_chunk(uint64_t base_generation, uint32_t now_ms);
   void end_chunk(std::vector<std::string>* out);
 
   uint64_t snapshot_id_;
@@ -74,7 +70,9 @@ class SnapshotSource {
   uint64_t slots_;
   Cursor cursor_{0, 0};
   RecordEncoder encoder_;
-  std::string chunk_;  // being filled
+  std::string chunk_;      // being filled
+  size_t chunk_fill_ = 0;  // 0: none
+  uint32_t chunk_ms_ = 0;  // when it was begun
   uint32_t chunk_records_ = 0;
   uint32_t chunks_ = 0;     // sent
   uint32_t confirmed_ = 0;  // of them
@@ -91,8 +89,8 @@ class SnapshotSink {
 
   // Starts over: forgets everything of a full sync before. What the delta stream brings must come through on_delta()
   // from now.
-  void start(uint64_t snapshot_id, uint32_t now_ms);
-  bool running() const { return running_; }
+  void start(uint64_t snapshot_id);
+  bool running() const { return running_; }  // not after an error: start() again
   // Records of the delta stream, before or after they are applied: remembers the ends among them. Cheap when not
   // running.
   void on_delta(absl::Span<const abi::Record> records);
@@ -117,7 +115,7 @@ class SnapshotSink {
   struct KeyEqual {
     bool operator()(const hls::FlowKey& x, const hls::FlowKey& y) const { return hls::same_key(x, y); }
   };
-  absl::Status take_chunk(std::string_view body, uint32_t now_ms, std::vector<abi::Record>* records);
+  absl::Status take_chunk(std::string_view body, uint32_t count, uint32_t now_ms, std::vector<abi::Record>* records);
   absl::Status take_trailer(std::string_view body);
   absl::Status fail(absl::Status status);
 

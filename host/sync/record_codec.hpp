@@ -53,8 +53,7 @@ inline constexpr size_t kRecordBytesMin = 8;
   X(kVarint, "a number is longer than its field")                        \
   X(kState, "no such state, or a state that its protocol does not have") \
   X(kReference, "refers to an address or port that has not been sent")   \
-  X(kExtension, "extension bits that contradict each other")             \
-  X(kKey, "endpoints that make no flow key")
+  X(kExtension, "extension bits that contradict each other")
 enum class DecodeError : uint8_t {
 #define X(id, text) id,
   PHALANX_DECODE_ERRORS(X)

@@ -25,7 +25,9 @@ using ClusterKey = std::array<uint8_t, 32>;
 struct StreamName {
   uint16_t cluster = 0;
   uint16_t member = 0;  // the sender
-  uint16_t stream = 0;  // counts the streams of one incarnation
+  uint16_t peer = 0;    // the receiver
+  uint8_t channel = 0;  // tells several streams between two members apart
+  uint32_t stream = 0;  // counts the streams of one incarnation, from 1; 0 are the acks for the other direction
   uint64_t incarnation = 0;
   friend bool operator==(const StreamName&, const StreamName&) = default;
 };
