@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "host/packet/address.hpp"
@@ -20,9 +19,9 @@ inline constexpr size_t kAcceptMagicsMax = 16;
 
 // A frame is taken if any of these says so; the member's own unicast traffic then costs the worker nothing.
 struct AcceptFilter {
-  bool group = true;                                // broadcast and multicast destinations
-  absl::InlinedVector<MacAddress, 2> destinations;  // the virtual MAC(s)
-  absl::InlinedVector<uint8_t, 2> source_magics;    // sources 00:00:00:00:<magic>:*, from other members
+  bool group = true;                          // broadcast and multicast destinations
+  std::vector<MacAddress> destinations = {};  // the virtual MAC(s)
+  std::vector<uint8_t> source_magics = {};    // sources 00:00:00:00:<magic>:*, from other members
 };
 
 // The program for `filter`; ResourceExhausted if it names more than the limits above.

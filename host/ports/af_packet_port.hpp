@@ -27,10 +27,10 @@ inline constexpr uint32_t kRingSlotsMax = 8190;  // 546 MiB
 
 struct AfPacketOptions {
   std::string interface;
-  uint32_t ring_slots = kRingSlotsDefault;  // rounded up to whole blocks
-  bool promiscuous = true;                  // real cards deliver a foreign unicast MAC only so
-  bool bypass_qdisc = true;                 // false: tcpdump sees what is sent, at about 15 % of the rate
-  std::optional<AcceptFilter> accept;       // in force from the first frame on; none: take everything
+  uint32_t ring_slots = kRingSlotsDefault;            // rounded up to whole blocks
+  bool promiscuous = true;                            // real cards deliver a foreign unicast MAC only so
+  bool bypass_qdisc = true;                           // false: tcpdump sees what is sent, at about 15 % of the rate
+  std::optional<AcceptFilter> accept = std::nullopt;  // in force from the first frame on; none: take everything
 };
 
 class AfPacketPort final : public Port {

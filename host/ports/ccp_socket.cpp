@@ -19,14 +19,14 @@
 namespace phalanx {
 namespace {
 
-// Untagged IPv4, UDP, no fragment, destination port 8116. Offsets from the Ethernet header; the kernel has taken a VLAN
-// tag out of the frame and shows it as ancillary data, and a tagged frame belongs to another network than this
-// interface's.
+// IPv4 to this interface, UDP, no fragment, destination port 8116. Offsets from the Ethernet header. By the time a
+// socket of one EtherType is served, the kernel has removed the VLAN tag of a VLAN that it doesn't have and marked the
+// frame as somebody else's, like a frame to a foreign MAC: neither belongs to this interface's network.
 std::vector<sock_filter> ccp_program() {
   constexpr uint32_t kAncillary = static_cast<uint32_t>(SKF_AD_OFF);
   return {
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_VLAN_TAG_PRESENT),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 10),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_PKTTYPE),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 10, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),  // EtherType
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 8),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),  // protocol

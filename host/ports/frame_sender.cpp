@@ -15,35 +15,50 @@ namespace {
 constexpr int kSendBufferBytes = 4 << 20;
 
 bool worth_retrying(int error) { return error == EAGAIN || error == ENOBUFS || error == EINTR; }
+absl::StatusOr<UniqueFd> open_socket(int interface_index) {
+  // Protocol 0: this socket never receives.
+  UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+  if (!fd) return errno_status(errno, "socket(AF_PACKET) for sending needs CAP_NET_RAW");
+  if (absl::Status s = set_option(fd.get(), SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR"); !s.ok()) return s;
+  if (!set_option(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kSendBufferBytes, "SO_SNDBUFFORCE").ok()) {
+    if (absl::Status s = set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF"); !s.ok()) return s;
+  }
+  sockaddr_ll link = {};
+  link.sll_family = AF_PACKET;
+  link.sll_ifindex = interface_index;
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&link), sizeof link) != 0) {
+    return errno_status(errno, "bind of the sending socket");
+  }
+  return fd;
+}
+
 bool link_is_down(int error) { return error == ENETDOWN || error == ENXIO || error == ENODEV; }
 
 }  // namespace
 
 absl::Status FrameSender::open(int interface_index, bool bypass_qdisc) {
-  // Protocol 0: this socket never receives.
-  socket_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (!socket_) return errno_status(errno, "socket(AF_PACKET) for sending needs CAP_NET_RAW");
-  if (absl::Status s = set_option(socket_.get(), SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR"); !s.ok()) return s;
-  if (absl::Status s = set_bypass_qdisc(bypass_qdisc); !s.ok()) return s;
-  if (!set_option(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, kSendBufferBytes, "SO_SNDBUFFORCE").ok()) {
-    absl::Status s = set_option(socket_.get(), SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF");
-    if (!s.ok()) return s;
-  }
-  sockaddr_ll link = {};
-  link.sll_family = AF_PACKET;
-  link.sll_ifindex = interface_index;
-  if (bind(socket_.get(), reinterpret_cast<const sockaddr*>(&link), sizeof link) != 0) {
-    return errno_status(errno, "bind of the sending socket");
+  for (UniqueFd* fd : {&socket_, &qdisc_socket_}) {
+    absl::StatusOr<UniqueFd> opened = open_socket(interface_index);
+    if (!opened.ok()) return opened.status();
+    *fd = std::move(*opened);
   }
   for (uint32_t i = 0; i < kBurstMax; ++i) {
     messages_[i].msg_hdr.msg_iov = &pieces_[i];
     messages_[i].msg_hdr.msg_iovlen = 1;
   }
-  return absl::OkStatus();
+  return set_bypass_qdisc(bypass_qdisc);
 }
 
 absl::Status FrameSender::set_bypass_qdisc(bool bypass) {
-  return set_option(socket_.get(), SOL_PACKET, PACKET_QDISC_BYPASS, bypass ? 1 : 0, "PACKET_QDISC_BYPASS");
+  absl::Status s = set_option(socket_.get(), SOL_PACKET, PACKET_QDISC_BYPASS, bypass ? 1 : 0, "PACKET_QDISC_BYPASS");
+  if (s.ok()) bypass_ = bypass;
+  return s;
+}
+
+bool FrameSender::send_cut(uint32_t index) {
+  const VirtioNetHeader& vnet = *static_cast<const VirtioNetHeader*>(pieces_[index].iov_base);
+  return bypass_ && vnet.gso_type != kGsoNone &&
+         sendmsg(qdisc_socket_.get(), &messages_[index].msg_hdr, MSG_DONTWAIT) > 0;
 }
 
 void FrameSender::queue(const Frame& frame, PortStats& stats) {
@@ -70,6 +85,13 @@ void FrameSender::flush(PortStats& stats) {
       continue;
     }
     const int error = errno;
+    if (error == ENOBUFS && send_cut(next)) {
+      ++stats.sent;
+      ++stats.tx_segmented;
+      stats.sent_bytes += pieces_[next].iov_len - sizeof(VirtioNetHeader);
+      ++next;
+      continue;
+    }
     if (worth_retrying(error) && retries < kSendRetriesMax) {
       ++retries;
       ++stats.tx_retries;

@@ -18,6 +18,8 @@ namespace phalanx {
 // link costs a worker microseconds and never a spin.
 inline constexpr uint32_t kSendRetriesMax = 4;
 
+// Sends past the qdisc, where the kernel drops a GSO frame that the driver can't take whole (no TSO, or 64 KiB and
+// more). Such a frame goes again by a socket with the qdisc, where the kernel cuts it.
 class FrameSender {
  public:
   absl::Status open(int interface_index, bool bypass_qdisc);
@@ -26,7 +28,11 @@ class FrameSender {
   void flush(PortStats& stats);
 
  private:
+  bool send_cut(uint32_t index);
+
   UniqueFd socket_;
+  UniqueFd qdisc_socket_;
+  bool bypass_ = true;
   uint32_t queued_ = 0;
   std::array<iovec, kBurstMax> pieces_ = {};
   std::array<mmsghdr, kBurstMax> messages_ = {};

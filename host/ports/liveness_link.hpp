@@ -34,8 +34,8 @@ struct LivenessOptions {
   uint8_t member = 0;
   IpAddress local;
   uint16_t port = kLivenessTcpPort;
-  std::string device;  // only this interface, if not empty
-  std::vector<LivenessPeer> peers;
+  std::string device = {};  // only this interface, if not empty
+  std::vector<LivenessPeer> peers = {};
 };
 
 // Why a connection ended.

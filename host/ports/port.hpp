@@ -12,21 +12,22 @@
 namespace phalanx {
 
 // The counters of a port: name, what it counts. tx_dropped is the sum of the tx_error_ counters.
-#define PHALANX_PORT_COUNTERS(X)                                             \
-  X(received, "frames handed up")                                            \
-  X(received_bytes, "bytes of those, Ethernet header included")              \
-  X(sent, "frames handed to the link")                                       \
-  X(sent_bytes, "bytes of those, Ethernet header included")                  \
-  X(rx_dropped_kernel, "frames the kernel dropped because the ring is full") \
-  X(rx_truncated, "frames longer than a slot, dropped")                      \
-  X(rx_malformed, "frames without an Ethernet header, dropped")              \
-  X(rx_errors, "receive errors of the socket, link down included")           \
-  X(tx_dropped, "frames not sent, whatever the error")                       \
-  X(tx_error_queue_full, "EAGAIN, ENOBUFS: queue full or no carrier")        \
-  X(tx_error_link_down, "ENETDOWN, ENXIO, ENODEV: interface down or gone")   \
-  X(tx_error_too_long, "EMSGSIZE: longer than the link's MTU")               \
-  X(tx_error_invalid, "EINVAL: the kernel refused the frame's headers")      \
-  X(tx_error_other, "any other error")                                       \
+#define PHALANX_PORT_COUNTERS(X)                                                       \
+  X(received, "frames handed up")                                                      \
+  X(received_bytes, "bytes of those, Ethernet header included")                        \
+  X(sent, "frames handed to the link")                                                 \
+  X(sent_bytes, "bytes of those, Ethernet header included")                            \
+  X(rx_dropped_kernel, "frames the kernel dropped because the ring is full")           \
+  X(rx_truncated, "frames longer than a slot, dropped")                                \
+  X(rx_malformed, "frames without an Ethernet header, dropped")                        \
+  X(rx_errors, "receive errors of the socket, link down included")                     \
+  X(tx_dropped, "frames not sent, whatever the error")                                 \
+  X(tx_error_queue_full, "EAGAIN, ENOBUFS: queue full or no carrier")                  \
+  X(tx_error_link_down, "ENETDOWN, ENXIO, ENODEV: interface down or gone")             \
+  X(tx_error_too_long, "EMSGSIZE: longer than the link's MTU")                         \
+  X(tx_error_invalid, "EINVAL: the kernel refused the frame's headers")                \
+  X(tx_error_other, "any other error")                                                 \
+  X(tx_segmented, "GSO frames the driver did not take whole, sent, cut by the kernel") \
   X(tx_retries, "sends tried again after EAGAIN, ENOBUFS or EINTR")
 
 struct PortStats {

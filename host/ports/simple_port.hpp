@@ -21,7 +21,7 @@ struct SimplePortOptions {
   std::string interface;
   bool promiscuous = true;
   bool bypass_qdisc = true;
-  std::optional<AcceptFilter> accept;
+  std::optional<AcceptFilter> accept = std::nullopt;
 };
 
 class SimplePort final : public Port {

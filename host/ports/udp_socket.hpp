@@ -41,7 +41,7 @@ struct UdpStats {
 
 struct UdpOptions {
   Endpoint local;                      // port 0: any
-  std::string device;                  // only this interface, if not empty
+  std::string device = {};             // only this interface, if not empty
   int buffer_bytes = kUdpBufferBytes;  // each way; beyond the system's limit with CAP_NET_ADMIN
 };
 
