@@ -106,30 +106,30 @@ void CpuEngine::apply(const abi::Record& record, uint64_t hash, abi::Completion&
   const hls::ApplyDecision decision =
       hls::decide_apply(exists, exists ? store_[slot] : absent, record.session, now_ms_);
   switch (decision.action) {
+    case hls::ApplyAction::kInvalid:
+      return;
     case hls::ApplyAction::kStale:
       completion.result = Result::kStale;
       break;
-    case hls::ApplyAction::kInvalid:
-      return;
     case hls::ApplyAction::kAbsent:
       completion.result = Result::kMiss;
       break;
     case hls::ApplyAction::kRemove:
       remove_session(slot);
       completion.result = Result::kDone;
-      completion.state = hls::kStateDeleted;
       break;
     case hls::ApplyAction::kInstall:
       completion.result =
           exists ? replace(slot, decision.session, record.wide) : install(decision.session, record.wide, hash, slot);
-      completion.state = decision.session.state;
       break;
   }
-  completion.slot = slot == kNone ? 0 : slot;
-  completion.rule = record.session.rule;
-  counters_.applied += completion.result == Result::kDone ? 1 : 0;
   counters_.stale += completion.result == Result::kStale ? 1 : 0;
   counters_.refused_full += completion.result == Result::kFull ? 1 : 0;
+  if (completion.result != Result::kDone) return;
+  ++counters_.applied;
+  completion.state = ended ? hls::kStateDeleted : state;
+  completion.slot = slot;
+  completion.rule = record.session.rule;
 }
 
 // Puts in a session whose key isn't an original key here. Room is made sure of before any conflicting session goes.
