@@ -32,6 +32,7 @@ namespace phalanx {
   X(kIpv6Header, "ipv6_header", "malformed IPv6 header or wrong length")                                      \
   X(kIpv6Extension, "ipv6_extension", "malformed, misplaced or too many IPv6 extension headers")              \
   X(kIpv6RoutingType0, "ipv6_routing_type0", "IPv6 routing header of type 0 (RFC 5095)")                      \
+  X(kIpv6Routing, "ipv6_routing", "IPv6 routing header that sends the packet on from its destination")        \
   X(kBigTcp, "big_tcp", "IP packet longer than 65535 bytes")                                                  \
   X(kMartianSource, "martian_source", "source address that cannot be a sender")                               \
   X(kMartianDestination, "martian_destination", "destination address that cannot be routed")                  \

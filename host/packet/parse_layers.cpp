@@ -75,6 +75,8 @@ DropReason walk_ipv6(const uint8_t* base, uint32_t l3, uint32_t end, Ipv6Chain& 
     }
     if (type == kProtocolHopByHop && at != l3 + 40) return DropReason::kIpv6Extension;
     if (type == kProtocolRouting && base[at + 2] == 0) return DropReason::kIpv6RoutingType0;
+    // With segments left the packet goes where no rule has looked, and its checksum is of another destination.
+    if (type == kProtocolRouting && base[at + 3] != 0) return DropReason::kIpv6Routing;
     const uint32_t bytes = extension_bytes(type, base[at + 1]);
     if (bytes < 8) return DropReason::kIpv6Extension;
     if (end - at < bytes) return too_short;
