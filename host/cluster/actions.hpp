@@ -13,7 +13,7 @@ namespace phalanx::cluster {
 
 // What the data plane is. Only kActive decides, and only before lease_until_ns.
 enum class Role : uint8_t {
-  kIdle,         // Init, Down, Ready: drops what is for the virtual MAC; in Ready it takes full sync and deltas
+  kIdle,         // Init, Down, Ready: drops what is for the virtual MAC, but takes full sync and deltas
   kStandby,      // installs replicated state
   kActive,       // decides, answers ARP/ND for the virtual addresses
   kHandingOver,  // was active, has stopped deciding: holds packets, or relays them, until the next SetRole

@@ -53,6 +53,7 @@ inline bool is_active(MemberState s) { return s == MemberState::kActive || s == 
   X(kSplitBrain, 114, "another member is active with the same epoch and a lower id")                \
   X(kLeaseExpired, 115, "this member did not run for longer than its lease")                        \
   X(kIsolated, 116, "nobody is heard on any interface, and the configuration says to step down")    \
+  X(kLeaving, 117, "this member stops")                                                             \
   X(kPeerDead, 120, "a peer died")                                                                  \
   X(kPeerAlive, 121, "a peer is heard again")                                                       \
   X(kHandoverStarted, 122, "handing over")                                                          \

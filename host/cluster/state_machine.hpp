@@ -66,6 +66,10 @@ inline constexpr std::array<int64_t, 4> kAnnounceAfterNs = {0, 10 * kMillisecond
                                                             1000 * kMillisecondNs};
 // Full sync that failed or has to be begun anew is asked for at most this often.
 inline constexpr int64_t kFullSyncRetryNs = 1000 * kMillisecondNs;
+// A claim that a living peer does not answer (deaf to us, yet heard) is taken as promised after so many dead times.
+inline constexpr int64_t kClaimPatience = 10;
+// An automatic handover that failed is not tried again for so many dead times.
+inline constexpr int64_t kHandoverRetry = 10;
 // Events kept for status; at 10 events a failover it tells of the last dozen.
 inline constexpr size_t kEventsKept = 128;
 
@@ -130,7 +134,9 @@ class StateMachine {
   const Report& report() const { return report_; }
   MemberState state() const { return state_; }
   Role role() const { return role_; }
-  uint64_t epoch() const { return epoch_; }  // own while active, else the highest seen
+  uint64_t epoch() const {
+    return is_active(state_) ? own_epoch_ : seen_epoch_;
+  }  // own while active, else the highest seen
   int64_t lease_until_ns() const { return lease_until_ns_; }
   // True only for an active member that has not offered its role and whose lease runs.
   bool decides(int64_t now_ns) const { return role_ == Role::kActive && now_ns < lease_until_ns_; }
@@ -152,23 +158,28 @@ class StateMachine {
     Report report;  // last proven
     uint64_t incarnation = 0;
     uint64_t unproven_incarnation = 0;
+    uint64_t unproven_sequence = 0;
     uint64_t unproven_after = 0;  // own report sequence when the unproven incarnation was first heard
     std::array<int64_t, kInterfacesMax> heard_ns;
     int64_t last_heard_ns = kNever;
     bool alive = false;
     bool proven_dead = false;
+    int64_t alive_since_ns = kNever;
     bool connected = false;
-    int64_t disconnected_ns = kNever;  // set while the close of the connection is unexplained
+    int64_t disconnected_ns = kNever;    // set while the close of the connection is unexplained
+    uint64_t disconnected_sequence = 0;  // a report that echoes this one explains it: the peer lives
     int64_t suspected_ns = kNever;
     int64_t next_probe_ns = 0;
     int64_t told_until_ns = INT64_MAX;  // it says it has not heard us: the lease ends before its patience does
     int64_t standby_since_ns = kNever;
     uint64_t served_request = 0;
+    uint64_t counted_epoch = 0;  // as another active member
   };
   struct Interface {
     bool link_up = true;
     int64_t silent_since_ns = kNever;  // no living peer heard here, though one is heard elsewhere or is missing
     int64_t next_probe_ns = 0;
+    int64_t link_since_ns = kNever;
     int64_t answered_ns = kNever;
     bool works = true;
   };
@@ -176,6 +187,7 @@ class StateMachine {
   struct HandoverState {  // as the old active
     Phase phase = Phase::kNone;
     MemberId target = kNoMember;
+    uint64_t target_incarnation = 0;
     uint64_t id = 0;
     uint64_t position = 0;
     bool problem = false;  // because of a problem: Down afterwards
@@ -185,42 +197,53 @@ class StateMachine {
   // state_machine.cpp: events, reports, transitions
   int64_t begin(int64_t now_ns, Actions& out);
   void end(int64_t now_ns, Actions& out);
-  void change_state(MemberState to, Cause cause, MemberId about, int64_t now_ns, Actions& out);
+  void change_state(MemberState to, Cause cause, MemberId about, int64_t now_ns, Actions& out,
+                    MemberId relay_to = kNoMember);
+  void note_active(MemberId id);
+  void query_all(Actions& out);
   void log(const LogEvent& event, Actions& out);
   void log_cause(Cause cause, MemberId about, int64_t now_ns, Actions& out);
   void send_round(int64_t now_ns, Actions& out);
   void fill_report(int64_t now_ns);
-  void report_now(bool urgent);
+  void report_now() { report_wanted_ = true; }       // soon: at least a report gap after the last
+  void report_urgently() { report_urgent_ = true; }  // in this event
+  int64_t report_period_ns() const;
   void probe_data_interfaces(Actions& out);
   void wake_at(int64_t t) { deadline_ns_ = t < deadline_ns_ ? t : deadline_ns_; }
-  bool due(int64_t t, int64_t now_ns);  // true, or asks to be woken
+  // True, or asks to be woken then.
+  bool due(int64_t t, int64_t now_ns);
   void count(ClusterCounter c) { ++counters_[static_cast<size_t>(c)]; }
 
   // peers.cpp: who lives, which interfaces work
   Peer* peer(MemberId id);
   const Peer* peer(MemberId id) const;
   bool accept_incarnation(Peer& p, const Report& report, int64_t now_ns, Actions& out);
-  void take_report(Peer& p, const Report& report, int64_t now_ns);
+  void take_report(Peer& p, const Report& report, int64_t now_ns, Actions& out);
+  void update_missing(Peer& p, int64_t now_ns, Actions& out);
   void update_peers(int64_t now_ns, Actions& out);
   void suspect(Peer& p, int64_t now_ns, Actions& out);
   void give_up(Peer& p, bool proven, int64_t now_ns, Actions& out);
   bool data_answered_since(int64_t t) const;
-  bool can_do_without(const Peer& p, int64_t now_ns) const;
+  bool can_do_without(const Peer& p, int64_t now_ns);
+  InterfaceMask data_mask() const;
   int64_t silence_start(int64_t heard_ns) const;
   void check_interfaces(int64_t now_ns, Actions& out);
-  bool interface_works(InterfaceIndex i, int64_t now_ns, Actions& out);
+  bool interface_works(InterfaceIndex i, bool expected, int64_t now_ns, Actions& out);
   bool sync_network_works(int64_t now_ns);
 
   // election.cpp: passive states, promises, taking the role
   struct Rank;
   Rank own_rank() const;
+  bool own_rank_was_active() const;
   Rank rank_of(const Peer& p) const;
   const Peer* active_peer() const;
   bool passive_step(int64_t now_ns, Actions& out);
   bool follow(const Peer& active, int64_t now_ns, Actions& out);
   bool elect(int64_t now_ns, Actions& out);
-  void promise(int64_t now_ns);
-  bool promised_by_all(int64_t now_ns) const;
+  void promise();
+  void update_synced();
+  void request_full_sync(const Peer& active, int64_t now_ns, Actions& out);
+  bool promised_by(const Peer& p, int64_t now_ns) const;
   void become_active(Cause cause, MemberId about, int64_t now_ns, Actions& out);
 
   // active.cpp: active states, lease, handover
@@ -229,10 +252,11 @@ class StateMachine {
   bool attend_problems(int64_t now_ns, Actions& out);
   bool preempt(int64_t now_ns, Actions& out);
   const Peer* best_standby() const;
-  void renew_lease(int64_t now_ns, Actions& out);
+  int64_t lease_limit_ns();
+  void renew_lease(Actions& out);
   void lease_ran_out(int64_t now_ns, Actions& out);
   int64_t isolation_limit_ns() const;
-  void stop_deciding(Role role, MemberId relay_to, int64_t now_ns, Actions& out);
+  void give_handover(const Peer& target, int64_t now_ns, Actions& out);
   void start_handover(MemberId target, bool problem, int64_t now_ns, Actions& out);
   void cancel_handover(int64_t now_ns, Actions& out);
   void resume_after_offer(int64_t now_ns, Actions& out);
@@ -249,8 +273,8 @@ class StateMachine {
 
   MemberState state_ = MemberState::kInit;
   Role role_ = Role::kIdle;
-  uint64_t epoch_ = 0;  // highest seen, own while active
-  uint64_t own_active_epoch_ = 0;
+  uint64_t seen_epoch_ = 0;  // the highest of anybody
+  uint64_t own_epoch_ = 0;   // last one this member was active with
   int64_t lease_until_ns_ = 0;
   bool lease_ends_by_isolation_ = false;
   bool leaving_ = false;
@@ -263,7 +287,6 @@ class StateMachine {
 
   Report report_;
   int64_t last_report_ns_ = kNever;
-  int64_t report_due_ns_ = 0;
   bool report_wanted_ = false;
   bool report_urgent_ = false;
   static constexpr size_t kSentTimes = 32;  // claims live for a lease, at most lease / report gap = 25 reports
@@ -271,6 +294,7 @@ class StateMachine {
 
   bool claims_ = false;
   uint64_t claim_sequence_ = 0;
+  int64_t claim_since_ns_ = 0;
   MemberId promised_to_ = kNoMember;
   int64_t promise_until_ns_ = 0;
 
@@ -279,14 +303,19 @@ class StateMachine {
   uint64_t followed_epoch_ = 0;
   bool synced_ = false;
   bool must_full_sync_ = true;
+  // Was active and stopped without giving the role away: the latest state, unless another becomes active before us.
+  bool held_active_ = false;
   uint32_t sync_id_ = 0;
-  MemberId sync_source_ = kNoMember;
   int64_t sync_requested_ns_ = kNever;
 
+  MemberId relay_to_ = kNoMember;
+  int64_t relay_until_ns_ = 0;
   HandoverState handover_;
-  HandoverField handover_out_;  // as a standby: our request or refusal
+  int64_t handover_not_before_ns_ = 0;  // automatic ones
+  HandoverField handover_out_;          // as a standby: our request or refusal
   int64_t request_until_ns_ = 0;
   uint64_t refused_offer_ = 0;
+  uint64_t refused_incarnation_ = 0;
   uint64_t next_handover_id_ = 0;
 
   size_t announce_round_ = kAnnounceAfterNs.size();
