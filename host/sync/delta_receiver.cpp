@@ -21,7 +21,9 @@ absl::StatusOr<std::unique_ptr<DeltaReceiver>> DeltaReceiver::create(const Delta
 }
 
 DeltaReceiver::DeltaReceiver(const DeltaReceiverConfig& config, SealingKey seal, DatagramSink* out, RecordSink* records)
-    : config_(config), seal_(std::move(seal)), out_(out), records_(records), decoded_(kRecordsPerDatagramMax + 1) {}
+    : config_(config), seal_(std::move(seal)), out_(out), records_(records), decoded_(kRecordsPerDatagramMax + 1) {
+  held_.reserve(kHeldDeletesMax);
+}
 
 bool DeltaReceiver::is_current(const ClearHeader& header) const {
   return joined_ && header.incarnation == sender_incarnation_ && header.stream == stream_;
@@ -139,11 +141,13 @@ void DeltaReceiver::take_delta(int64_t now_ns, const ClearHeader& header, absl::
     if (header.counter > kRetainedDatagrams) return counters_.add(Counter::kRefusedWindow);
     join(header);
   }
+  const std::optional<Decoded> decoded = decode(now_ns, text);
+  if (decoded.has_value() && !hand_on(header.counter, *decoded)) return counters_.add(Counter::kRefusedHeld);
   counters_.add(Counter::kDatagramsReceived);
-  decode(now_ns, text);
   const bool new_gap = header.counter > highest_ + 1;
   if (header.counter != cumulative_ + 1) counters_.add(Counter::kOutOfOrder);
   mark(header.counter);
+  release_held(cumulative_);
   if (new_gap) {
     counters_.add(Counter::kGaps);
     return send_ack(now_ns);
@@ -154,20 +158,60 @@ void DeltaReceiver::take_delta(int64_t now_ns, const ClearHeader& header, absl::
 
 // All or nothing: a datagram with a record that cannot be read comes from a sender that speaks another language, and
 // what it meant can only be had by a full sync. It counts as arrived, for sending it again would not help.
-void DeltaReceiver::decode(int64_t now_ns, absl::Span<const uint8_t> text) {
+std::optional<DeltaReceiver::Decoded> DeltaReceiver::decode(int64_t now_ns, absl::Span<const uint8_t> text) {
   const uint64_t base = static_cast<uint64_t>(text[8]) << 32 | load32(text.data() + 9);
   decoder_.begin(text.subspan(kDeltaHeaderBytes), base, Content::kDelta, static_cast<uint32_t>(now_ns / 1'000'000));
-  size_t count = 0;
+  Decoded decoded = {0, 0};
   while (!decoder_.done()) {
-    assert(count < decoded_.size());
-    if (decoder_.next(&decoded_[count]) != DecodeError::kNone) {
+    assert(decoded.records < decoded_.size());
+    abi::Record& record = decoded_[decoded.records];
+    if (decoder_.next(&record) != DecodeError::kNone) {
       counters_.add(Counter::kRefusedMalformed);
-      return need_full_sync();
+      need_full_sync();
+      return std::nullopt;
     }
-    ++count;
+    ++decoded.records;
+    decoded.deletes += record.session.state == hls::kStateDeleted ? 1 : 0;
   }
-  counters_.add(Counter::kRecordsReceived, count);
+  return decoded;
+}
+
+// False if the datagram is behind a gap and its deletes find no room to wait: nothing of it has been handed on then.
+bool DeltaReceiver::hand_on(uint64_t sequence, const Decoded& decoded) {
+  size_t count = decoded.records;
+  if (sequence != cumulative_ + 1 && decoded.deletes != 0) {
+    if (held_.size() + decoded.deletes > kHeldDeletesMax) return false;
+    count = 0;
+    for (size_t i = 0; i < decoded.records; ++i) {
+      if (decoded_[i].session.state == hls::kStateDeleted) {
+        held_.push_back({sequence, decoded_[i]});
+      } else {
+        if (count != i) decoded_[count] = decoded_[i];
+        ++count;
+      }
+    }
+  }
+  counters_.add(Counter::kRecordsReceived, decoded.records);
   if (count != 0) records_->apply({decoded_.data(), count});
+  return true;
+}
+
+void DeltaReceiver::release_held(uint64_t up_to) {
+  if (held_.empty()) return;
+  size_t kept = 0;
+  for (const Held& held : held_) {
+    if (held.sequence <= up_to) {
+      records_->apply({&held.record, 1});
+    } else {
+      held_[kept++] = held;
+    }
+  }
+  held_.resize(kept);
+}
+
+void DeltaReceiver::set_listening(bool listening) {
+  listening_ = listening;
+  if (!listening) release_held(UINT64_MAX);
 }
 
 bool DeltaReceiver::seen(uint64_t sequence) const {
@@ -190,6 +234,7 @@ void DeltaReceiver::mark(uint64_t sequence) {
 
 void DeltaReceiver::join(const ClearHeader& header) {
   assert(candidate_key_.has_value());
+  release_held(UINT64_MAX);  // the stream they belong to is over
   key_ = std::move(candidate_key_);
   candidate_key_.reset();
   joined_ = true;

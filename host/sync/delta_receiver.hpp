@@ -2,7 +2,8 @@
 // missing. Pure: time is an argument, datagrams and records leave through sinks.
 //
 // Records are handed on as soon as they are here, in whatever order datagrams arrive: (generation, version) orders
-// them, which is for APPLY to judge. Gaps are reported at once.
+// them, which is for APPLY to judge. All but the ends of sessions: behind a gap they wait until it is filled, for the
+// gap may hold an older state of the same session, and nothing would be left to judge it by. Gaps are reported at once.
 #ifndef PHALANX_HOST_SYNC_DELTA_RECEIVER_HPP
 #define PHALANX_HOST_SYNC_DELTA_RECEIVER_HPP
 
@@ -25,6 +26,9 @@ inline constexpr uint64_t kAckEvery = 16;                // datagrams: 16 x 1500
 inline constexpr int64_t kAckDelayNs = 1'000'000;        // and none waits longer than this
 inline constexpr int64_t kGapReportNs = 2'000'000;       // a gap that stays is reported again after this
 inline constexpr int64_t kStrangerAnswerNs = 5'000'000;  // a sender that doesn't know us yet is answered this often
+// Ends of sessions that wait behind a gap. A gap lasts a round trip, or a few retransmission timeouts; 200 k ends/s for
+// 80 ms. 16384 x 168 bytes = 2.6 MiB. A datagram that does not fit is not taken: it comes again when the gap is filled.
+inline constexpr size_t kHeldDeletesMax = 16384;
 inline constexpr size_t kRecordsPerDatagramMax = kDeltaRecordBytes / kRecordBytesMin;
 
 // Where records go: to APPLY, and to the snapshot sink while a full sync runs. The span is valid during the call.
@@ -46,8 +50,8 @@ class DeltaReceiver {
                                                                RecordSink* records);
 
   // Whether this member is a receiver; it is at first. An active member is none: what an earlier active still sends is
-  // refused.
-  void set_listening(bool listening) { listening_ = listening; }
+  // refused, and what waited behind a gap is handed on now, for nothing will fill it.
+  void set_listening(bool listening);
 
   // A datagram of kind kDelta or kSolicit. Takes any bytes; whatever is refused is counted. `now_ns` gives last_seen.
   void on_datagram(int64_t now_ns, absl::Span<const uint8_t> datagram);
@@ -78,7 +82,14 @@ class DeltaReceiver {
   void join(const ClearHeader& header);
   void take_delta(int64_t now_ns, const ClearHeader& header, absl::Span<const uint8_t> text);
   void take_solicit(int64_t now_ns, const ClearHeader& header, absl::Span<const uint8_t> text);
-  void decode(int64_t now_ns, absl::Span<const uint8_t> text);
+  // What a delta holds: `deletes` of its `records` are ends of sessions. Nothing if it is malformed.
+  struct Decoded {
+    size_t records;
+    size_t deletes;
+  };
+  std::optional<Decoded> decode(int64_t now_ns, absl::Span<const uint8_t> text);
+  bool hand_on(uint64_t sequence, const Decoded& decoded);
+  void release_held(uint64_t up_to);
   void mark(uint64_t sequence);
   bool seen(uint64_t sequence) const;
   void need_full_sync();
@@ -94,6 +105,11 @@ class DeltaReceiver {
   SyncCounters counters_;
   std::vector<abi::Record> decoded_;                        // sized once; one more than fits, to find it broken
   std::array<uint64_t, kRetainedDatagrams / 64> window_{};  // bit sequence % kRetainedDatagrams: has arrived
+  struct Held {
+    uint64_t sequence;
+    abi::Record record;
+  };
+  std::vector<Held> held_;  // reserved once
   bool listening_ = true;
 
   std::optional<SealingKey> key_;  // of the stream it has joined

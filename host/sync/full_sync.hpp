@@ -105,6 +105,8 @@ class SnapshotSink {
   void finish();
 
   uint64_t records() const { return records_; }
+  // Nothing more comes by the stream.
+  bool trailer_in() const { return trailer_in_; }
   size_t tombstones() const { return tombstones_.size(); }
   const SyncCounters& counters() const { return counters_; }
 

@@ -25,10 +25,10 @@ enum class Content : uint8_t {
 // What a record is on the wire. Both ends derive it from state and version; there is no field for it.
 enum class RecordKind : uint8_t { kCreate = 0, kUpdate = 1, kDelete = 2 };
 
-// Versions up to this one are a session's beginning. It decides how soon the record leaves and what it is counted as,
-// never what the record carries, so a session that changed before it was first extracted loses nothing by being called
-// an update.
-inline constexpr uint32_t kCreateVersionMax = 1;
+// Versions up to this one are a session's beginning: INSERT gives 0, the first change 1. It decides how soon the record
+// leaves and what it is counted as, never what the record carries, so a session that changed before it was first
+// extracted loses nothing by being called an update.
+inline constexpr uint32_t kCreateVersionMax = 0;
 inline RecordKind record_kind(const hls::Session& session) {
   if (session.state == hls::kStateDeleted) return RecordKind::kDelete;
   return (session.order & hls::kVersionMask) <= kCreateVersionMax ? RecordKind::kCreate : RecordKind::kUpdate;

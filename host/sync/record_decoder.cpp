@@ -242,13 +242,12 @@ void get_tcp(StateContext& c, Reader& in, bool same_profile, Session& s) {
   r.end = bits & kTcpEnd1 ? in.get<uint32_t>() : 0;
   o.max_window = c.window[0] = bits & kTcpWindow0 ? in.window() : c.window[0];
   r.max_window = c.window[1] = bits & kTcpWindow1 ? in.window() : c.window[1];
-  const bool both = r.end != 0;
-  o.acked = TcpPrediction::acked(r, both);
-  r.acked = TcpPrediction::acked(o, both);
+  o.acked = TcpPrediction::originator_acked(s);
+  r.acked = TcpPrediction::responder_acked(s);
   if (bits & kTcpAcked0) o.acked = in.near(o.acked);
   if (bits & kTcpAcked1) r.acked = in.near(r.acked);
-  o.max_end = TcpPrediction::max_end(o, r, both);
-  r.max_end = both ? TcpPrediction::max_end(r, o, both) : 0;
+  o.max_end = TcpPrediction::originator_max_end(s);
+  r.max_end = TcpPrediction::responder_max_end(s);
   if (bits & kTcpMaxEnd0) o.max_end = in.near(o.max_end);
   if (bits & kTcpMaxEnd1) r.max_end = in.near(r.max_end);
 }

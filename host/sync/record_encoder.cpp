@@ -146,11 +146,10 @@ uint8_t* put_tcp(StateContext& c, const Session& s, uint8_t* first, uint8_t* out
   const hls::TcpSide& o = s.side[0];
   const hls::TcpSide& r = s.side[1];
   uint8_t* const bits_at = out++;
-  const bool both = r.end != 0;
-  const uint32_t acked0 = TcpPrediction::acked(r, both);
-  const uint32_t acked1 = TcpPrediction::acked(o, both);
-  const uint32_t max_end0 = TcpPrediction::max_end(o, r, both);
-  const uint32_t max_end1 = both ? TcpPrediction::max_end(r, o, both) : 0;
+  const uint32_t acked0 = TcpPrediction::originator_acked(s);
+  const uint32_t acked1 = TcpPrediction::responder_acked(s);
+  const uint32_t max_end0 = TcpPrediction::originator_max_end(s);
+  const uint32_t max_end1 = TcpPrediction::responder_max_end(s);
   uint8_t bits = 0;
   if (o.end != 0) bits |= kTcpEnd0, out = put(out, o.end);
   if (r.end != 0) bits |= kTcpEnd1, out = put(out, r.end);

@@ -91,7 +91,7 @@ absl::Status SnapshotSink::take_chunk(std::string_view body, uint32_t count, uin
   while (!decoder_.done()) {
     abi::Record record;
     const DecodeError error = decoder_.next(&record);
-    if (error != DecodeError::kNone) return absl::DataLossError(to_string(error));
+    if (error != DecodeError::kNone) return absl::DataLossError(std::string(to_string(error)));
     ++found;
     const auto tombstone = tombstones_.find(record.session.key);
     if (tombstone != tombstones_.end() && !hls::newer(record.session.order, tombstone->second)) {

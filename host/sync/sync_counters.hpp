@@ -47,6 +47,7 @@ namespace phalanx::sync {
   X(kRefusedNotForUs, "refused_other_incarnation", "meant for an earlier life of this member")                    \
   X(kRefusedReplay, "refused_replay", "control messages older than one already taken")                            \
   X(kRefusedWindow, "refused_beyond_window", "sequence numbers further ahead than the sender may retain")         \
+  X(kRefusedHeld, "refused_held_full", "behind a gap, with more ends of sessions than can wait; it comes again")  \
   X(kRefusedRole, "refused_role", "while this member does not receive")                                           \
   X(kRefusedMalformed, "refused_malformed", "authentic, but not as the protocol says")                            \
   X(kChunksSent, "full_sync_chunks_sent", "chunks of full sync sent")                                             \

@@ -41,12 +41,20 @@ inline ProtocolClass protocol_class(uint8_t protocol, uint8_t family, uint8_t st
   return ProtocolClass::kOther;
 }
 
-// What is most often true of a TCP session in rest: each side has acknowledged all that the other sent, and may send a
-// window more. Before the responder's first segment: nothing acknowledged.
+// What is most often true of a TCP session: each side has acknowledged all that the other sent, and may send a window
+// more. Until the responder's SYN is acknowledged, the originator has acknowledged what came before it (nothing, at
+// first), and until the responder is heard no window is known. hls/tcp_handshake.hpp sets these fields so.
 struct TcpPrediction {
-  static uint32_t acked(const hls::TcpSide& peer, bool both_sent) { return both_sent ? peer.end : 0; }
-  static uint32_t max_end(const hls::TcpSide& self, const hls::TcpSide& peer, bool both_sent) {
-    return both_sent ? peer.acked + peer.max_window : self.end;
+  // `end` and `max_window` of both sides are known.
+  static uint32_t originator_acked(const hls::Session& s) {
+    return s.side[1].end - (s.state == hls::kStateTcpSynReceived ? 1 : 0);
+  }
+  static uint32_t responder_acked(const hls::Session& s) { return s.side[0].end; }
+  // Both `acked` are known, too.
+  static uint32_t originator_max_end(const hls::Session& s) { return s.side[1].acked + s.side[1].max_window; }
+  static uint32_t responder_max_end(const hls::Session& s) {
+    const uint32_t from = s.state == hls::kStateTcpSynReceived ? s.side[1].end : s.side[0].acked;
+    return s.state == hls::kStateTcpSynSent ? 0 : from + s.side[0].max_window;
   }
 };
 
