@@ -117,7 +117,7 @@ absl::StatusOr<v1::Config> parse_config(std::string_view text, std::string_view 
   }
   v1::Config config;
   read_yaml(absl::string_view(text.data(), text.size()), config, problems);
-  check_rules(config, "", problems);
+  if (!problems.has("")) check_rules(config, "", problems);  // a text that is no mapping lacks everything
   if (!problems.empty()) return problems.status();
   fill_defaults(config);
   check_all(config, problems);
