@@ -264,8 +264,8 @@ INSTANTIATE_TEST_SUITE_P(
         ForgeryCase{"source", Counter::kRefusedMember, [](std::vector<uint8_t>& d) { d[13] ^= 4; }},
         ForgeryCase{"channel", Counter::kRefusedMember, [](std::vector<uint8_t>& d) { d[21] ^= 1; }},
         ForgeryCase{"policy_id", Counter::kRefusedNotAuthentic, [](std::vector<uint8_t>& d) { d[17] ^= 1; }},
-        ForgeryCase{"old_stream", Counter::kRefusedOldStream,
-                    [](std::vector<uint8_t>& d) { d[26] ^= 0x80, d[32] = 0; }},
+        ForgeryCase{"stream_0", Counter::kRefusedFormat, [](std::vector<uint8_t>& d) { d[25] = 0; }},
+        ForgeryCase{"new_stream", Counter::kRefusedNotAuthentic, [](std::vector<uint8_t>& d) { d[25] = 9; }},
         ForgeryCase{"old_incarnation", Counter::kRefusedOldStream, [](std::vector<uint8_t>& d) { d[32] = 0; }},
         ForgeryCase{"new_incarnation", Counter::kRefusedNotAuthentic, [](std::vector<uint8_t>& d) { d[26] = 1; }},
         ForgeryCase{"sequence", Counter::kRefusedNotAuthentic, [](std::vector<uint8_t>& d) { d[39] ^= 2; }},
@@ -288,6 +288,21 @@ TEST(Delta, ReplayedDatagramsAreCountedAndChangeNothing) {
   EXPECT_EQ(p.received(Counter::kDuplicates), p.sender->position());
   EXPECT_GE(p.received(Counter::kRefusedReplay), 1u);
   EXPECT_EQ(p.standby.digest(), digest);
+}
+
+TEST(Delta, AnEarlierStreamIsOverForGood) {
+  Pair p(1);
+  p.connect();
+  p.forth.record(true);
+  p.change();
+  p.sender->flush(p.now_ns);
+  const std::vector<uint8_t> old = p.forth.recorded().at(0);
+  p.sender->stop();
+  p.sender->start(p.now_ns);
+  p.run(20 * kMs);
+  ASSERT_EQ(p.receiver->stream(), 2u);
+  p.receiver->on_datagram(p.now_ns, old);
+  EXPECT_EQ(p.received(Counter::kRefusedOldStream), 1u);
 }
 
 TEST(Delta, ReplayedAndForgedAcksAreCounted) {
