@@ -11,9 +11,10 @@
 //
 // Bounds. A lookup touches at most ceil(rules / 512) chunks in each of 7 dimensions: 140 cache lines for 10,000 rules,
 // 896 for 65,534; a linear search reads 10,000 rules. Memory: a range of a condition begins and ends once, and each end
-// makes at most one row (16 + 4 * chunks bytes) and one new chunk (64 bytes). 10,000 rules with one range in a
-// dimension: 20,000 * (96 + 64) = 3.2 MB there. The worst that build accepts: 2 * kRangesMax * (16 + 4 * 128 + 64) =
-// 155 MB a dimension.
+// makes at most one chunk (64 bytes), one row (16 + 4 * chunks bytes) and one interval (20 bytes). 10,000 rules with
+// one range in a dimension: 20,000 * (64 + 96 + 20) = 3.6 MB there. The worst that build accepts: 2 * kRangesMax * (64
+// + 528
+// + 20) = 160 MB a dimension.
 #ifndef PHALANX_HOST_POLICY_CLASSIFIER_HPP
 #define PHALANX_HOST_POLICY_CLASSIFIER_HPP
 

@@ -16,7 +16,7 @@ inline constexpr uint32_t kHidePortLast = 65535;
 inline constexpr uint32_t kBlockPorts = 64;
 inline constexpr uint32_t kPortBlocks = (kHidePortLast - kHidePortFirst + 1) / kBlockPorts;  // 1008
 static_assert(kPortBlocks * kBlockPorts == kHidePortLast - kHidePortFirst + 1);
-// Fewer members than this may hold leases, so that each has at least 63 blocks, 4032 ports of each hide address.
+// At most so many members hold leases, so that each has at least 63 blocks, 4032 ports of each hide address.
 inline constexpr uint32_t kLeaseholdersMax = 16;
 // With the share u of a member's ports taken towards one peer endpoint, all tries fail with probability u^32: one flow
 // in 10,000 at u = 0.75, one in 30 at u = 0.9. Each try costs an INSERT.

@@ -55,6 +55,7 @@ template <typename Thing>
 struct Told {
   Thing thing;
   uint64_t seen = 0;
+  bool shared = false;  // a route: the kernel has more of its prefix and metric, of which the first is used
 };
 
 }  // namespace
@@ -127,9 +128,12 @@ void NetlinkMirror::State::take_route(const nlmsghdr& message, bool removed) {
   const RouteKey key{route.prefix, route.metric};
   const auto found = routes_.find(key);
   if (removed) {
-    // The kernel may hold several routes of one prefix and metric; which of them counts now, only a dump says.
-    if (found != routes_.end() && found->second.thing != route) stale_ = true;
-    if (found == routes_.end() || found->second.thing != route) return;
+    if (found == routes_.end()) return;
+    // Of several routes of one prefix and metric, which of them counts now only a dump says.
+    if (found->second.shared || found->second.thing != route) {
+      stale_ = true;
+      return;
+    }
     events_->route_removed(found->second.thing);
     routes_.erase(found);
     return;
@@ -140,10 +144,13 @@ void NetlinkMirror::State::take_route(const nlmsghdr& message, bool removed) {
     return;
   }
   Told<KernelRoute>& told = found->second;
-  if (dumping_ && told.seen == dump_number_) return;  // the second of its prefix and metric: the first is used
+  if (dumping_) {
+    told.shared = told.seen == dump_number_;  // the second of its prefix and metric in this dump
+    if (told.shared) return;
+  }
   told.seen = dump_number_;
   if (told.thing == route) return;
-  if (!dumping_ && (message.nlmsg_flags & NLM_F_REPLACE) == 0) {
+  if (!dumping_ && (told.shared || (message.nlmsg_flags & NLM_F_REPLACE) == 0)) {
     stale_ = true;
     return;
   }
