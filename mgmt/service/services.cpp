@@ -112,9 +112,10 @@ absl::Status ClusterService::watch(grpc::ServerContext& context, grpc::ServerWri
   if (!first.ok()) return first.status();
   if (!writer.Write(*first)) return absl::CancelledError("the watcher has gone");
   while (!context.IsCancelled()) {
-    if (stopping_) return absl::UnavailableError("the member is stopping");
-    const auto status = mailbox.take(kPollInterval);
+    const bool stopping = stopping_;  // read before the mailbox: the last change is still told
+    const auto status = mailbox.take(stopping ? absl::ZeroDuration() : kPollInterval);
     if (status && !writer.Write(*status)) break;
+    if (stopping) return absl::UnavailableError("the member is stopping");
   }
   return absl::CancelledError("the watcher has gone");
 }
