@@ -40,13 +40,18 @@ inline void open_windows(Session& session, uint32_t ack, uint32_t window) {
   session.side[1].max_end += session.side[0].max_window;
 }
 
-// The responder's first or repeated SYN/ACK. side[0].acked becomes the responder's ISN: nothing acknowledged yet.
+// A repeated SYN may advertise a larger window than the first, which perhaps never arrived.
+inline void widen_side(TcpSide& side, const PacketMeta& syn) {
+  side.max_window = syn.window > side.max_window ? syn.window : side.max_window;
+}
+
+// The responder's first SYN/ACK, or one with another ISN. side[0].acked becomes the responder's ISN: nothing
+// acknowledged yet.
 inline void accept_syn_ack(Session& session, const PacketMeta& packet) {
   open_side(session, packet, 1);
   session.side[1].acked = packet.ack;
   session.side[0].acked = packet.seq;
   open_windows(session, packet.ack, packet.window);
-  session.flags = static_cast<uint8_t>(session.flags & ~kReanchorMask);
   session.state = kStateTcpSynReceived;
 }
 
@@ -58,6 +63,7 @@ inline Handshake syn_in_syn_sent(Session& session, const PacketMeta& packet, uin
     if (has_ack) return handshake(TrackReason::kTcpState, false);
     if (packet.seq + 1 == originator.max_end) {  // repeated, perhaps without its data (RFC 7413)
       session.side[0].end = serial_max(originator.end, packet.seq + 1 + packet.payload);
+      widen_side(session.side[0], packet);
       return handshake(TrackReason::kNone, false);
     }
     if (serial_before(packet.seq, originator.end)) return handshake(TrackReason::kTcpSequence, false);
@@ -74,7 +80,6 @@ inline Handshake syn_in_syn_sent(Session& session, const PacketMeta& packet, uin
   open_side(session, packet, 1);
   session.side[1].acked = originator.max_end - 1;
   session.side[0].acked = packet.seq;
-  session.flags = static_cast<uint8_t>(session.flags & ~kReanchorMask);
   session.state = kStateTcpSynSentBoth;
   return handshake(TrackReason::kNone, true);
 }
@@ -88,6 +93,7 @@ inline Handshake acknowledge_syn(Session& session, const TcpSegment& segment, ui
   const bool other_done = !serial_before(session.side[0].acked, session.side[1].max_end);
   const bool repeated = session.side[direction].acked == segment.ack;
   session.side[direction].acked = segment.ack;
+  if (segment.window > session.side[direction].max_window) session.side[direction].max_window = segment.window;
   if (direction == 0) return handshake(TrackReason::kNone, !repeated);
   open_windows(session, segment.ack, segment.window);
   session.state = other_done ? kStateTcpEstablished : kStateTcpSynReceived;
@@ -96,7 +102,10 @@ inline Handshake acknowledge_syn(Session& session, const TcpSegment& segment, ui
 
 inline Handshake syn_in_syn_sent_both(Session& session, const PacketMeta& packet, uint8_t direction) {
   if (packet.seq + 1 != session.side[direction].max_end) return handshake(TrackReason::kTcpSequence, false);
-  if (!(packet.tcp_flags & kTcpAck)) return handshake(TrackReason::kNone, false);
+  if (!(packet.tcp_flags & kTcpAck)) {
+    widen_side(session.side[direction], packet);
+    return handshake(TrackReason::kNone, false);
+  }
   return acknowledge_syn(session, segment_of(session, packet, direction), direction);
 }
 
@@ -108,29 +117,40 @@ inline Handshake syn_in_syn_received(Session& session, const PacketMeta& packet,
   const uint32_t end = packet.seq + 1 + packet.payload;
   const bool repeated = serial_within(end, sender.end - kWindowSlack, sender.end);
   if (!(packet.tcp_flags & kTcpAck)) {
-    return handshake(repeated ? TrackReason::kNone : TrackReason::kTcpState, false);
+    if (!repeated) return handshake(TrackReason::kTcpState, false);
+    TcpSide& other = session.side[direction ^ 1];
+    widen_side(session.side[direction], packet);
+    if (direction == 0) other.max_end = serial_max(other.max_end, sender.acked + 1 + packet.window);
+    return handshake(TrackReason::kNone, false);
   }
+  const TcpSegment segment = segment_of(session, packet, direction);
   if (direction == 0) {  // of a simultaneous open
     if (!repeated) return handshake(TrackReason::kTcpSequence, false);
     if (!serial_before(sender.acked, packet.ack) || serial_before(receiver.end, packet.ack)) {
       return handshake(TrackReason::kTcpAcknowledge, false);
     }
-    session.side[0].acked = packet.ack;
+    update_window(session, segment, direction);
     session.state = kStateTcpEstablished;
     return handshake(TrackReason::kNone, true);
   }
   if (!serial_within(packet.ack, sender.acked, receiver.end)) return handshake(TrackReason::kTcpAcknowledge, false);
-  if (repeated) return handshake(TrackReason::kNone, false);
+  if (repeated) {
+    update_window(session, segment, direction);
+    return handshake(TrackReason::kNone, false);
+  }
   accept_syn_ack(session, packet);
   return handshake(TrackReason::kNone, true);
 }
 
 // A SYN in a synchronized state is refused, unless it is the very SYN/ACK whose acknowledgement got lost behind us.
-inline Handshake syn_when_synchronized(const Session& session, const PacketMeta& packet, uint8_t direction) {
+inline Handshake syn_when_synchronized(Session& session, const PacketMeta& packet, uint8_t direction) {
   const bool is_last_sent = packet.seq + 1 + packet.payload == session.side[direction].end;
   const bool has_ack = (packet.tcp_flags & kTcpAck) != 0;
   if (!has_ack || !is_last_sent) return handshake(TrackReason::kTcpState, false);
-  return handshake(check_window(session, segment_of(session, packet, direction), direction), false);
+  const TcpSegment segment = segment_of(session, packet, direction);
+  const TrackReason reason = check_window(session, segment, direction);
+  if (reason != TrackReason::kNone) return handshake(reason, false);
+  return handshake(TrackReason::kNone, update_window(session, segment, direction));
 }
 
 // A SYN to a session that has ended opens it again in place: after TIME-WAIT with a higher sequence number (RFC 9293,

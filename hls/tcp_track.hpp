@@ -88,7 +88,8 @@ inline void adopt_responder(Session& session, const PacketMeta& packet, uint8_t 
 inline Handshake segment_in_syn_sent(Session& session, const PacketMeta& packet, uint8_t direction, bool anchoring) {
   const TcpSide& originator = session.side[0];
   const uint32_t number = direction ? packet.ack : packet.seq;
-  if (anchoring && serial_within(number, originator.max_end, originator.end + kAnchorSpan)) {
+  const uint32_t low = originator.max_end - (direction ? 0 : 1);  // a keepalive is one behind
+  if (anchoring && serial_within(number, low, originator.end + kAnchorSpan)) {
     adopt_responder(session, packet, direction);
     return handshake(TrackReason::kNone, true);
   }
@@ -222,7 +223,7 @@ inline void pick_up(Session& session, const PacketMeta& first) {
   const TcpSegment segment = segment_of(session, first, 0);
   const uint32_t widest = widest_window(session, 0);
   const TcpSide originator = {segment.end, segment.end, widest, segment.ack};
-  const TcpSide responder = {segment.ack, segment.ack + segment.window + widest + 1, widest, segment.seq};
+  const TcpSide responder = {segment.ack, segment.ack + anchored_window(segment, widest), widest, segment.seq};
   session.side[0] = originator;
   session.side[1] = responder;
   advance_state(session, first, segment, 0);

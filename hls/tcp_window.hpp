@@ -17,6 +17,9 @@ const uint32_t kWindowSlack = 66000;
 // How far ahead of a replica's `end` the first packets after a takeover may be: 2^28 between two log entries, and as
 // much again for delta sync in flight and what was sent but never tracked.
 const uint32_t kAnchorSpan = 1u << 29;
+// What an anchored side can have allowed at most: RFC 7323's largest window, 2^30, less two GSO frames and
+// kWindowSlack, so that a limit above and one below stay within 2^31 of each other.
+const uint32_t kAnchorWindowMax = (1u << 30) - (1u << 18);
 // A session is logged whenever a side's `end` passes a multiple of 2^28.
 const unsigned kLogStrideBits = 28;
 
@@ -77,7 +80,7 @@ inline uint32_t beyond_fin(const Session& session, const TcpSegment& segment, ui
 }
 
 // The four limits. Above: a segment starts within what the receiver has allowed, and acknowledges what was sent. Below:
-// neither is older than a window (and kWindowSlack).
+// neither is older than a window (RFC 5961, section 5.2) and kWindowSlack.
 inline TrackReason check_window(const Session& session, const TcpSegment& segment, uint8_t direction) {
   const TcpSide& sender = session.side[direction];
   const TcpSide& receiver = session.side[direction ^ 1];
@@ -85,7 +88,7 @@ inline TrackReason check_window(const Session& session, const TcpSegment& segmen
                                 serial_before(segment.end, sender.end - receiver.max_window - kWindowSlack) |
                                 beyond_fin(session, segment, direction);
   const uint32_t bad_acknowledgement = serial_before(highest_ack(session, direction), segment.ack) |
-                                       serial_before(segment.ack, receiver.end - sender.max_window - kWindowSlack);
+                                       serial_before(segment.ack, sender.acked - sender.max_window - kWindowSlack);
   return window_reason(bad_sequence, bad_acknowledgement);
 }
 
@@ -122,8 +125,14 @@ inline TrackReason check_anchoring(const Session& session, const TcpSegment& seg
   return window_reason(bad_sequence, bad_acknowledgement);
 }
 
-// update_window() while a side is still to be re-anchored; the sender is afterwards. What the receiver may send gets
-// one window more than this segment says, in case a later one was tracked by the member before.
+// How far beyond its acknowledgement a side that is anchored by `segment` may have allowed its peer to send: one window
+// more than the segment says, in case a later one was tracked by the member before.
+inline uint32_t anchored_window(const TcpSegment& segment, uint32_t widest) {
+  const uint32_t allowed = segment.window + widest + 1;
+  return allowed < kAnchorWindowMax ? allowed : kAnchorWindowMax;
+}
+
+// update_window() while a side is still to be re-anchored; the sender is afterwards.
 inline bool update_anchoring(Session& session, const TcpSegment& segment, uint8_t direction) {
   const uint8_t bit = reanchor_bit(direction);
   const uint32_t widest = widest_window(session, direction);
@@ -131,7 +140,7 @@ inline bool update_anchoring(Session& session, const TcpSegment& segment, uint8_
   session.side[1].max_window = widest_window(session, 1);
   if (session.flags & bit) {
     TcpSide& receiver = session.side[direction ^ 1];
-    receiver.max_end = serial_max(receiver.max_end, segment.ack + segment.window + widest + 1);
+    receiver.max_end = serial_max(receiver.max_end, segment.ack + anchored_window(segment, widest));
     session.flags = static_cast<uint8_t>(session.flags & ~bit);
     session.tcp_flags = static_cast<uint8_t>(session.tcp_flags & ~side_bit(kSideSyn, direction));
   }
