@@ -1,7 +1,5 @@
 #include "host/ports/liveness_link.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -11,63 +9,16 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "host/ports/liveness_connection.hpp"
 
 namespace phalanx {
 namespace {
-
-// What each side sends once, at the start: "PHXL", version, member id, two zero bytes.
-constexpr size_t kHelloBytes = 8;
-using Hello = std::array<uint8_t, kHelloBytes>;
-Hello hello_of(uint8_t member) { return {'P', 'H', 'X', 'L', 1, member, 0, 0}; }
 
 // Epoll tokens: the listener, pending connections from 1 on, peers from 1000 on.
 constexpr uint64_t kListenerToken = 0, kPendingToken = 1, kPeerToken = 1000;
 constexpr uint32_t kWatched = EPOLLIN | EPOLLRDHUP;
 constexpr size_t kAcceptsPerPoll = 2 * kLivenessPendingMax;
 constexpr size_t kPeersMax = 255;
-
-LivenessCloseReason reason_of(int error) {
-  switch (error) {
-    case ECONNRESET:
-    case EPIPE:
-      return LivenessCloseReason::reset;
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-      return LivenessCloseReason::timed_out;
-    default:
-      return LivenessCloseReason::local_error;
-  }
-}
-
-absl::Status prepare(int fd, const LivenessOptions& options) {
-  if (absl::Status s = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0, "SO_KEEPALIVE"); !s.ok()) return s;
-  if (absl::Status s = set_option(fd, SOL_TCP, TCP_NODELAY, 1, "TCP_NODELAY"); !s.ok()) return s;
-  if (absl::Status s = set_option(fd, SOL_TCP, TCP_USER_TIMEOUT, kLivenessUserTimeoutMs, "TCP_USER_TIMEOUT"); !s.ok()) {
-    return s;
-  }
-  const bool v6 = options.local.is_v6();
-  absl::Status s = v6 ? set_option(fd, SOL_IPV6, IPV6_FREEBIND, 1, "IPV6_FREEBIND")
-                      : set_option(fd, SOL_IP, IP_FREEBIND, 1, "IP_FREEBIND");
-  if (!s.ok()) return s;
-  if (!options.device.empty() && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options.device.data(),
-                                            static_cast<socklen_t>(options.device.size())) != 0) {
-    return errno_status(errno, "SO_BINDTODEVICE");
-  }
-  return absl::OkStatus();
-}
-
-int take_error(int fd) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
-}
-
-bool send_hello(int fd, uint8_t member) {
-  const Hello hello = hello_of(member);
-  // Eight bytes into an empty buffer go whole or not at all.
-  return send(fd, hello.data(), hello.size(), MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(hello.size());
-}
 
 }  // namespace
 
@@ -80,41 +31,11 @@ const char* to_string(LivenessCloseReason reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
-struct LivenessLinks::Connection {
-  UniqueFd fd;
-  IpAddress remote;
-  Hello hello = {};
-  size_t received = 0;
-  int64_t deadline_ns = 0;
-  bool connecting = false;
-
-  enum class Progress { kWaiting, kHelloComplete, kWrong, kEnded };
-  // Reads what is there. After the hello nothing may come: that, too, is kWrong. `error` is set with kEnded, 0 for a
-  // FIN.
-  Progress read(uint8_t expected_member, bool open, int& error);
-};
-
-LivenessLinks::Connection::Progress LivenessLinks::Connection::read(uint8_t expected_member, bool open, int& error) {
-  Hello bytes = {};
-  const size_t wanted = open ? 1 : kHelloBytes - received;
-  const ssize_t got = recv(fd.get(), bytes.data(), wanted, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::kWaiting;
-  if (got <= 0) {
-    error = got < 0 ? errno : 0;
-    return Progress::kEnded;
-  }
-  if (open) return Progress::kWrong;
-  std::copy_n(bytes.begin(), got, hello.begin() + static_cast<ptrdiff_t>(received));
-  received += static_cast<size_t>(got);
-  if (received < kHelloBytes) return Progress::kWaiting;
-  return hello == hello_of(expected_member) ? Progress::kHelloComplete : Progress::kWrong;
-}
-
 struct LivenessLinks::Peer {
   LivenessPeer config;
   bool we_connect = false;
   bool open = false;
-  Connection connection;
+  LivenessConnection connection;
   int64_t backoff_ns = kLivenessBackoffMinNs;
   int64_t next_try_ns = 0;
   uint64_t token = 0;
@@ -152,7 +73,7 @@ absl::Status LivenessLinks::listen(const LivenessOptions& options) {
   if (length == 0) return absl::InvalidArgumentError("liveness link without a local address");
   listener_ = UniqueFd(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!listener_) return errno_status(errno, "socket(TCP)");
-  if (absl::Status s = prepare(listener_.get(), options); !s.ok()) return s;
+  if (absl::Status s = prepare_liveness(listener_.get(), options); !s.ok()) return s;
   // A restarted daemon must not wait for its predecessor's connections to time out.
   if (absl::Status s = set_option(listener_.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"); !s.ok()) return s;
   if (bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
@@ -207,7 +128,7 @@ void LivenessLinks::accept_all(int64_t now_ns) {
     const uint64_t token = kPendingToken + static_cast<uint64_t>(free - pending_.begin());
     // The options set on the listener are inherited.
     if (!epoll_.add(fd.get(), kWatched, token).ok()) continue;
-    *free = std::make_unique<Connection>();
+    *free = std::make_unique<LivenessConnection>();
     (*free)->fd = std::move(fd);
     (*free)->remote = remote;
     (*free)->deadline_ns = now_ns + kLivenessHelloTimeoutNs;
@@ -216,21 +137,21 @@ void LivenessLinks::accept_all(int64_t now_ns) {
 
 // A connection that was accepted says who it is.
 void LivenessLinks::handle_pending(size_t index, std::vector<LivenessEvent>& events) {
-  Connection& connection = *pending_[index];
+  LivenessConnection& connection = *pending_[index];
   int error = 0;
   // The hello's member byte is checked below; for its form any member will do.
-  const Connection::Progress progress = connection.read(0, false, error);
-  if (progress == Connection::Progress::kWaiting) return;
-  std::unique_ptr<Connection> done = std::move(pending_[index]);
-  if (progress == Connection::Progress::kEnded) return;
+  const LivenessConnection::Progress progress = connection.read(0, false, error);
+  if (progress == LivenessConnection::Progress::kWaiting) return;
+  std::unique_ptr<LivenessConnection> done = std::move(pending_[index]);
+  if (progress == LivenessConnection::Progress::kEnded) return;
   const auto peer = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& p) {
-    return !p.we_connect && p.config.address == done->remote && done->hello == hello_of(p.config.member);
+    return !p.we_connect && p.config.address == done->remote && done->hello == liveness_hello(p.config.member);
   });
   if (peer == peers_.end()) {
     ++stats_.refused_hello;
     return;
   }
-  if (!send_hello(done->fd.get(), options_.member)) return;
+  if (!send_liveness_hello(done->fd.get(), options_.member)) return;
   if (peer->open) {
     ++stats_.closed;
     events.push_back({peer->config.member, false, LivenessCloseReason::replaced});
@@ -274,11 +195,12 @@ void LivenessLinks::start_connect(Peer& peer, int64_t now_ns) {
   sockaddr_storage local, remote;
   const socklen_t local_length = to_sockaddr({options_.local, 0}, local);
   const socklen_t remote_length = to_sockaddr({peer.config.address, port_}, remote);
-  Connection& connection = peer.connection;
+  LivenessConnection& connection = peer.connection;
   connection.fd = UniqueFd(socket(remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int fd = connection.fd.get();
   // The peer knows us by this source address.
-  if (fd < 0 || !prepare(fd, options_).ok() || bind(fd, reinterpret_cast<sockaddr*>(&local), local_length) != 0 ||
+  if (fd < 0 || !prepare_liveness(fd, options_).ok() ||
+      bind(fd, reinterpret_cast<sockaddr*>(&local), local_length) != 0 ||
       (connect(fd, reinterpret_cast<sockaddr*>(&remote), remote_length) != 0 && errno != EINPROGRESS) ||
       !epoll_.add(fd, EPOLLOUT, peer.token).ok()) {
     fail_connect(peer, now_ns);
@@ -289,11 +211,11 @@ void LivenessLinks::start_connect(Peer& peer, int64_t now_ns) {
 }
 
 void LivenessLinks::handle_peer(Peer& peer, uint32_t ready, int64_t now_ns, std::vector<LivenessEvent>& events) {
-  Connection& connection = peer.connection;
+  LivenessConnection& connection = peer.connection;
   if (!connection.fd) return;
   if (connection.connecting) {
     const int error = take_error(connection.fd.get());
-    if (error != 0 || !(ready & EPOLLOUT) || !send_hello(connection.fd.get(), options_.member) ||
+    if (error != 0 || !(ready & EPOLLOUT) || !send_liveness_hello(connection.fd.get(), options_.member) ||
         !epoll_.modify(connection.fd.get(), kWatched, peer.token).ok()) {
       fail_connect(peer, now_ns);
       return;
@@ -302,24 +224,24 @@ void LivenessLinks::handle_peer(Peer& peer, uint32_t ready, int64_t now_ns, std:
     return;
   }
   int error = 0;
-  const Connection::Progress progress = connection.read(peer.config.member, peer.open, error);
-  if (progress == Connection::Progress::kWaiting) return;
+  const LivenessConnection::Progress progress = connection.read(peer.config.member, peer.open, error);
+  if (progress == LivenessConnection::Progress::kWaiting) return;
   if (peer.open) {
     LivenessCloseReason reason = LivenessCloseReason::protocol_error;
-    if (progress == Connection::Progress::kEnded) {
-      reason = error == 0 ? LivenessCloseReason::peer_closed : reason_of(error);
+    if (progress == LivenessConnection::Progress::kEnded) {
+      reason = error == 0 ? LivenessCloseReason::peer_closed : close_reason_of(error);
     }
     close_peer(peer, reason, now_ns, events);
-  } else if (progress == Connection::Progress::kHelloComplete) {
+  } else if (progress == LivenessConnection::Progress::kHelloComplete) {
     open_peer(peer, events);
   } else {
-    if (progress == Connection::Progress::kWrong) ++stats_.refused_hello;
+    if (progress == LivenessConnection::Progress::kWrong) ++stats_.refused_hello;
     fail_connect(peer, now_ns);
   }
 }
 
 void LivenessLinks::run_timers(int64_t now_ns) {
-  for (std::unique_ptr<Connection>& connection : pending_) {
+  for (std::unique_ptr<LivenessConnection>& connection : pending_) {
     if (connection == nullptr || now_ns < connection->deadline_ns) continue;
     connection.reset();
     ++stats_.hello_timeouts;
@@ -333,7 +255,7 @@ void LivenessLinks::run_timers(int64_t now_ns) {
 
 int64_t LivenessLinks::next_timer_ns() const {
   int64_t next = std::numeric_limits<int64_t>::max();
-  for (const std::unique_ptr<Connection>& connection : pending_) {
+  for (const std::unique_ptr<LivenessConnection>& connection : pending_) {
     if (connection != nullptr) next = std::min(next, connection->deadline_ns);
   }
   for (const Peer& peer : peers_) {

@@ -75,6 +75,8 @@ struct LivenessStats {
 #undef PHALANX_LIVENESS_COUNTER
 };
 
+struct LivenessConnection;  // of this folder only
+
 // All liveness connections of this member. Of each two members the one with the higher id connects, the other accepts.
 // Not for several threads at once.
 class LivenessLinks {
@@ -94,7 +96,6 @@ class LivenessLinks {
   const LivenessStats& stats() const { return stats_; }
 
  private:
-  struct Connection;
   struct Peer;
   explicit LivenessLinks(Epoll epoll);
   absl::Status listen(const LivenessOptions& options);
@@ -112,7 +113,7 @@ class LivenessLinks {
   uint16_t port_ = 0;
   UniqueFd listener_;
   std::vector<Peer> peers_;
-  std::array<std::unique_ptr<Connection>, kLivenessPendingMax> pending_;
+  std::array<std::unique_ptr<LivenessConnection>, kLivenessPendingMax> pending_;
   LivenessStats stats_;
 };
 

@@ -57,6 +57,7 @@ class Connection {
     const ssize_t n = send(fd_, &hello_, sizeof hello_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n != static_cast<ssize_t>(sizeof hello_)) return end(State::kLost, errno);
     hello_bytes_ = sizeof hello_;
+    end_is_loss_ = true;
     begin(now);
   }
   void receive(int64_t now);
@@ -86,6 +87,7 @@ class Connection {
   int fd_;
   State state_;
   int error_ = 0;
+  bool end_is_loss_ = false;
   Hello hello_;
   size_t hello_bytes_ = 0;
   uint64_t out_seed_ = 0, in_seed_ = 0;
@@ -120,7 +122,8 @@ void Connection::receive(int64_t now) {
     const ssize_t n = recv(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) return end(State::kLost, errno);
-    if (n == 0) return end(State::kFinished);
+    // It is the client that ends a run; a server's end is the loss of its connections.
+    if (n == 0) return end_is_loss_ ? end(State::kLost, ECONNABORTED) : end(State::kFinished);
     account_stall(now);
     last_ns_ = now;
     for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
