@@ -131,26 +131,24 @@ void apply_error_rewrite(const Frame& frame, const ParsedPacket& packet, const h
   const Layout outer{base + packet.l3, base + packet.l4, end, v4, packet.protocol};
   const Layout quoted{base + packet.quoted_l3, base + packet.quoted_l4, end, v4, packet.quoted_protocol};
 
-  // The quoted packet went the other way.
-  hls::Rewrite back = rewrite;
-  back.source = rewrite.destination;
-  back.source_hi = rewrite.destination_hi;
-  back.source_lo = rewrite.destination_lo;
-  back.source_port = rewrite.destination_port;
-  back.destination = rewrite.source;
-  back.destination_hi = rewrite.source_hi;
-  back.destination_lo = rewrite.source_lo;
-  back.destination_port = rewrite.source_port;
+  // The error goes against what it quotes; it has no ports of its own.
+  hls::Rewrite outward = rewrite;
+  outward.source = rewrite.destination;
+  outward.source_hi = rewrite.destination_hi;
+  outward.source_lo = rewrite.destination_lo;
+  outward.destination = rewrite.source;
+  outward.destination_hi = rewrite.source_hi;
+  outward.destination_lo = rewrite.source_lo;
 
   // Everything changed behind the ICMP header counts in the ICMP checksum: addresses, ports and the quote's own
   // checksums.
   ChecksumChange icmp;
   const uint16_t header_before = v4 ? load_raw<uint16_t>(quoted.ip + 10) : 0;
-  const ChecksumChange addresses = rewrite_addresses(quoted, back);
+  const ChecksumChange addresses = rewrite_addresses(quoted, rewrite);
   icmp.add(addresses);
   if (v4) icmp.replace16(header_before, load_raw<uint16_t>(quoted.ip + 10));
   uint8_t* const field = checksum_field(quoted);
-  const ChecksumChange ports = rewrite_ports(quoted, back);
+  const ChecksumChange ports = rewrite_ports(quoted, rewrite);
   icmp.add(ports);
   if (field != nullptr && !is_without_checksum(quoted, field)) {
     const uint16_t before = load_raw<uint16_t>(field);
@@ -160,7 +158,7 @@ void apply_error_rewrite(const Frame& frame, const ParsedPacket& packet, const h
     icmp.replace16(before, load_raw<uint16_t>(field));
   }
 
-  const ChecksumChange outer_addresses = rewrite_addresses(outer, rewrite);
+  const ChecksumChange outer_addresses = rewrite_addresses(outer, outward);
   uint8_t* const icmp_field = outer.l4 + 2;
   if (is_partial(frame, icmp_field)) {
     if (!v4) store_raw(icmp_field, outer_addresses.apply_to_sum(load_raw<uint16_t>(icmp_field)));

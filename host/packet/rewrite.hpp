@@ -14,12 +14,21 @@ namespace phalanx {
 // the rewrite is the packet's own.
 void apply_rewrite(const Frame& frame, const ParsedPacket& packet, const hls::Rewrite& rewrite);
 
-// The same for an ICMP error (packet.is_icmp_error()). `rewrite` is what a packet going the error's own way, that is
-// against the quoted packet's direction, would get from the session: the quoted source becomes rewrite.destination and
-// the quoted destination rewrite.source; the error's destination becomes rewrite.destination, and its source
-// rewrite.source, also if a router in between sent it, so that hidden addresses stay hidden. A quote cut off before the
-// transport checksum is handled.
+// The same for an ICMP error (packet.is_icmp_error()). `rewrite` is what the engine gives for one
+// (hls::rewrite_for_error): what source and destination of the *quoted* packet become. The error itself goes to the
+// quoted packet's new source. If the quoted destination changes, it is also the error's new source: that of the quoted
+// destination itself, and also that of a router on its side of the translation, whose address would otherwise show
+// through (RFC 5508, 4.2, and as Linux does it). A quote cut off before the transport checksum is handled.
 void apply_error_rewrite(const Frame& frame, const ParsedPacket& packet, const hls::Rewrite& rewrite);
+
+// Where a packet goes once `rewrite` is applied: what to look up in the route table.
+inline IpAddress rewritten_destination(const ParsedPacket& packet, const hls::Rewrite& rewrite) {
+  if (packet.is_icmp_error()) {
+    return rewrite.source ? IpAddress{rewrite.source_hi, rewrite.source_lo, packet.family} : packet.destination;
+  }
+  return rewrite.destination ? IpAddress{rewrite.destination_hi, rewrite.destination_lo, packet.family}
+                             : packet.destination;
+}
 
 // Whichever of the two the packet needs.
 inline void apply_any_rewrite(const Frame& frame, const ParsedPacket& packet, const hls::Rewrite& rewrite) {

@@ -175,7 +175,7 @@ TEST(ErrorRewrite, TranslatesTheQuoteBack) {
     return PacketBuilder().ip("198.51.100.1", to).icmp(kIcmpTimeExceeded, 0).payload(quote).build();
   };
   Bytes b = error("203.0.113.5", outside);
-  rewritten(b, redirect("10.0.0.1", 1024));
+  rewritten(b, hide("10.0.0.1", 1024));
   EXPECT_EQ(b, error("10.0.0.1", inside));
 }
 
@@ -184,8 +184,20 @@ TEST(ErrorRewrite, HidesInsideAddresses) {
   const Bytes inside = PacketBuilder().ip("192.0.2.7", "10.0.0.80").tcp(1024, 8080, hls::kTcpSyn).build_ip();
   const Bytes outside = PacketBuilder().ip("192.0.2.7", "203.0.113.80").tcp(1024, 80, hls::kTcpSyn).build_ip();
   Bytes b = PacketBuilder().ip("10.0.5.1", "192.0.2.7").icmp(kIcmpUnreachable, 1).payload(inside).build();
-  rewritten(b, hide("203.0.113.80", 80));
+  rewritten(b, redirect("203.0.113.80", 80));
   EXPECT_EQ(b, PacketBuilder().ip("203.0.113.80", "192.0.2.7").icmp(kIcmpUnreachable, 1).payload(outside).build());
+}
+
+TEST(RewrittenDestination, IsWhereThePacketGoes) {
+  const Bytes quote = PacketBuilder().ip("203.0.113.5", "192.0.2.7").udp(61000, 53).build_ip();
+  for (Bytes b : {PacketBuilder().ip("198.51.100.1", "203.0.113.5").icmp(kIcmpTimeExceeded, 0).payload(quote).build(),
+                  PacketBuilder().ip("192.0.2.7", "203.0.113.5").udp(53, 61000).build()}) {
+    for (const hls::Rewrite& rewrite : {hide("10.0.0.1", 1024), redirect("10.0.0.2", 1025)}) {
+      Bytes copy = b;
+      const IpAddress expected = rewritten_destination(parsed(copy), rewrite);
+      EXPECT_EQ(rewritten(copy, rewrite).destination, expected);
+    }
+  }
 }
 
 TEST(DecrementTtl, StopsAtOne) {

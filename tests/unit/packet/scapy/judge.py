@@ -59,11 +59,6 @@ class Flow:
         new.dst, new.dport = nat[1] if nat[1] else (self.dst, self.dport)
         return new
 
-    def back(self):
-        new = Flow.__new__(Flow)
-        new.v6, new.src, new.dst, new.sport, new.dport = self.v6, self.dst, self.src, self.dport, self.sport
-        return new
-
 
 class Shape:
     """Everything else of a packet, chosen once."""
@@ -222,12 +217,12 @@ def error_about(shape, v6, quote, router, to, ttl, which):
 
 
 def judge_errors(judge, rng, count):
-    """`reverse` is the session's rewrite for packets against the quoted one; the quote is of the flow as NAT made it."""
+    """The rewrite is of the quoted packet; the error goes to its new source, and comes from its new destination if there is one."""
     for _ in range(count):
         v6 = rng.random() < 0.5
         shape, quoted = Shape(rng, v6), Flow(v6, rng)
-        reverse = random_nat(rng, quoted)
-        inner = quoted.back().translated(reverse).back()
+        nat = random_nat(rng, quoted)
+        inner = quoted.translated(nat)
         whole, whole_after = bytes(shape.whole(quoted, 9)), bytes(shape.whole(inner, 9))
         header = len(whole) - len(bytes(shape.transport(quoted)))
         if v6:
@@ -235,11 +230,11 @@ def judge_errors(judge, rng, count):
         cut = header + rng.choice((8, 12, 20, 28, 400))
         router, which = quoted.address(rng), rng.randint(0, 2)
         before = error_about(shape, v6, whole[:cut], router, quoted.src, shape.ttl, which)
-        shown = reverse[0][0] if reverse[0] else router
+        shown = nat[1][0] if nat[1] else router
         after = error_about(shape, v6, whole_after[:cut], shown, inner.src, shape.ttl - 1, which)
-        fields, got = rewritten(judge, shape.frame(before), reverse, before.summary())
+        fields, got = rewritten(judge, shape.frame(before), nat, before.summary())
         check(fields[5] == str(ERROR), "kind", fields)
-        check(got == shape.frame(after), "error", shape.kind, before.summary(), reverse, got.hex(), shape.frame(after).hex())
+        check(got == shape.frame(after), "error", shape.kind, before.summary(), nat, got.hex(), shape.frame(after).hex())
 
 
 def is_right(packet, layer):
