@@ -19,8 +19,8 @@ absl::Status validate_timers(const Timers& t) {
   }
   if (t.report_interval_ns < 1 * kMillisecondNs) return invalid("timers.report_interval", "at least 1 ms");
   // One report may be lost on every interface without anybody being suspected for longer than an answer takes.
-  if (t.dead_ns < 2 * t.report_interval_ns + t.margin_ns) {
-    return invalid("timers.dead", "at least two report intervals and the margin");
+  if (t.dead_ns < 2 * t.report_interval_ns + t.margin_ns + 3 * t.report_gap_ns()) {
+    return invalid("timers.dead", "at least 2.3 report intervals and the margin");
   }
   if (t.lease_ns > t.dead_ns - t.margin_ns) return invalid("timers.lease", "at most dead - margin");
   if (t.lease_ns <= t.report_interval_ns) return invalid("timers.lease", "more than the report interval");

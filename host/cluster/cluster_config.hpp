@@ -2,6 +2,7 @@
 #ifndef PHALANX_HOST_CLUSTER_CLUSTER_CONFIG_HPP
 #define PHALANX_HOST_CLUSTER_CLUSTER_CONFIG_HPP
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,7 +27,12 @@ struct Timers {
   int64_t relay_window_ns = 500 * kMillisecondNs;      // how long the old active passes late packets on
   int64_t preempt_delay_ns = 1000 * kMillisecondNs;    // Primary Up: a better member must have been Standby this long
 
-  int64_t suspect_ns() const { return dead_ns * 2 / 3; }  // silence from which probes are sent
+  // Silence from which probes are sent: early enough for an answer and one report after it before dead_ns.
+  int64_t suspect_ns() const { return std::min(dead_ns * 2 / 3, dead_ns - own_side_ns() - 2 * report_gap_ns()); }
+  // A host has answered, so our side works; a living peer would then be heard within one report and its delay.
+  int64_t own_side_ns() const { return report_interval_ns + margin_ns; }
+  // Silence that a peer tells an active member of, so that the latter's lease ends before the peer's patience.
+  int64_t told_ns() const { return dead_ns * 2 / 3; }
   // Step-down: the longest an active member decides without hearing anybody (docs/cluster.md, "Isolation").
   int64_t isolation_lease_ns() const { return dead_ns - report_interval_ns - margin_ns; }
   // Reports made at once (answers, changes) keep this distance, so that members cannot drive each other into a storm.
@@ -58,6 +64,8 @@ struct ClusterConfig {
   WhenIsolated when_isolated = WhenIsolated::kKeepActive;
   uint64_t seed = 0;         // handover ids
   uint64_t incarnation = 0;  // random, not 0
+  uint64_t initial_epoch =
+      0;  // the last one this member knew, if the daemon keeps it; else epochs begin anew when all restart
 };
 
 // InvalidArgument with the field and the reason.

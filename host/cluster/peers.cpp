@@ -73,7 +73,7 @@ void StateMachine::take_report(Peer& p, const Report& report, int64_t now_ns, Ac
   const int64_t silence_ns = int64_t{echo.silence_us} * 1000;
   const Timers& t = config_.timers;
   const bool could_take_over = data_mask() == 0 || (report.interfaces_up & data_mask()) != 0;
-  p.told_until_ns = echoes_us && silence_ns >= t.suspect_ns() && could_take_over
+  p.told_until_ns = echoes_us && silence_ns >= t.told_ns() && could_take_over
                         ? now_ns + t.dead_ns - silence_ns - t.margin_ns
                         : INT64_MAX;
   if (p.told_until_ns != INT64_MAX || p.suspected_ns != kNever || report.claims_active) report_now();
@@ -90,19 +90,31 @@ InterfaceMask StateMachine::data_mask() const {
   return mask;
 }
 
-bool StateMachine::data_answered_since(int64_t t) const {
-  if (t == kNever) return false;
+// Its silence is its own and not ours: hosts on a data interface answer, and went on answering for as long as a living
+// peer needs to be heard. The first answer alone proves nothing: a cable may have been put back just now.
+bool StateMachine::own_side_works(Peer& p, int64_t now_ns) {
+  if (p.suspected_ns == kNever) return false;
+  int64_t latest = kNever;
   for (size_t i = 0; i < interfaces_.size(); ++i) {
-    if (!config_.interfaces[i].sync && interfaces_[i].link_up && interfaces_[i].answered_ns >= t) return true;
+    if (!config_.interfaces[i].sync && interfaces_[i].link_up) latest = std::max(latest, interfaces_[i].answered_ns);
   }
-  return false;
+  const int64_t window_ns = config_.timers.own_side_ns();
+  if (latest < p.suspected_ns || now_ns - latest > window_ns) {
+    p.answered_from_ns = kNever;
+    return false;
+  }
+  if (p.answered_from_ns == kNever) p.answered_from_ns = latest;
+  // Answers that began late mean that our own side may have been broken until then: its silence counts from there.
+  const bool at_once = p.answered_from_ns <= p.suspected_ns + window_ns;
+  return due(p.answered_from_ns + (at_once ? window_ns : config_.timers.dead_ns), now_ns);
 }
 
 void StateMachine::suspect(Peer& p, int64_t now_ns, Actions& out) {
   if (p.suspected_ns == kNever) {
     p.suspected_ns = now_ns;
+    p.answered_from_ns = kNever;
+    p.told_it = false;
     p.next_probe_ns = now_ns;
-    report_now();  // says how long we have not heard it
   }
   if (due(p.next_probe_ns, now_ns)) {
     query_all(out);
@@ -117,7 +129,10 @@ void StateMachine::give_up(Peer& p, bool proven, int64_t now_ns, Actions& out) {
   p.proven_dead = proven;
   p.disconnected_ns = kNever;
   p.told_until_ns = INT64_MAX;
-  if (p.suspected_ns == kNever) p.suspected_ns = now_ns;
+  if (p.suspected_ns == kNever) {
+    p.suspected_ns = now_ns;
+    p.answered_from_ns = kNever;
+  }
   p.next_probe_ns = now_ns;
   count(ClusterCounter::kPeerDeaths);
   log_cause(Cause::kPeerDead, p.config.id, now_ns, out);
@@ -126,7 +141,7 @@ void StateMachine::give_up(Peer& p, bool proven, int64_t now_ns, Actions& out) {
 // Not heard, and nothing yet that tells its death from ours: go on asking, but slowly.
 void StateMachine::update_missing(Peer& p, int64_t now_ns, Actions& out) {
   if (p.incarnation == 0 || p.proven_dead) return;
-  if (data_answered_since(p.suspected_ns)) {
+  if (own_side_works(p, now_ns)) {
     p.proven_dead = true;
     return;
   }
@@ -158,9 +173,12 @@ void StateMachine::update_peers(int64_t now_ns, Actions& out) {
     } else {
       p.suspected_ns = kNever;
     }
-    if (due(silent_from + t.dead_ns, now_ns)) {
-      give_up(p, p.disconnected_ns != kNever || data_answered_since(p.suspected_ns), now_ns, out);
+    if (p.suspected_ns != kNever && !p.told_it && due(silent_from + t.told_ns(), now_ns)) {
+      p.told_it = true;
+      report_now();
     }
+    const bool proven = own_side_works(p, now_ns) || p.disconnected_ns != kNever;
+    if (due(silent_from + t.dead_ns, now_ns)) give_up(p, proven, now_ns, out);
   }
 }
 

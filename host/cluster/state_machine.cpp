@@ -36,6 +36,7 @@ StateMachine::StateMachine(const ClusterConfig& config, int64_t now_ns)
   report_.member = config_.own_id;
   report_.incarnation = config_.incarnation;
   next_handover_id_ = config_.seed;
+  seen_epoch_ = config_.initial_epoch;
 }
 
 int64_t StateMachine::begin(int64_t now_ns, Actions& out) {

@@ -169,6 +169,8 @@ class StateMachine {
     int64_t disconnected_ns = kNever;    // set while the close of the connection is unexplained
     uint64_t disconnected_sequence = 0;  // a report that echoes this one explains it: the peer lives
     int64_t suspected_ns = kNever;
+    int64_t answered_from_ns = kNever;  // hosts have answered us all the time since, and it was silent
+    bool told_it = false;               // reported our silence at told_ns
     int64_t next_probe_ns = 0;
     int64_t told_until_ns = INT64_MAX;  // it says it has not heard us: the lease ends before its patience does
     int64_t standby_since_ns = kNever;
@@ -223,7 +225,7 @@ class StateMachine {
   void update_peers(int64_t now_ns, Actions& out);
   void suspect(Peer& p, int64_t now_ns, Actions& out);
   void give_up(Peer& p, bool proven, int64_t now_ns, Actions& out);
-  bool data_answered_since(int64_t t) const;
+  bool own_side_works(Peer& p, int64_t now_ns);
   bool can_do_without(const Peer& p, int64_t now_ns);
   InterfaceMask data_mask() const;
   int64_t silence_start(int64_t heard_ns) const;
