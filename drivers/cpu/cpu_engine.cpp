@@ -1,6 +1,7 @@
 #include "drivers/cpu/cpu_engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -57,52 +58,52 @@ absl::Status CpuEngine::submit(const Batch& batch) {
   if (static_cast<int32_t>(batch.now_ms - now_ms_) > 0) now_ms_ = batch.now_ms;
   if (now_ms_ - age_floor_ms_ > kAgeMaxMs) age_floor_ms_ = now_ms_ - kAgeMaxMs;
   output_used_ = 0;
-  for (size_t first = 0; first < batch.operations.size(); first += kGroup) {
-    Group group{batch, first, std::min(kGroup, batch.operations.size() - first), {}};
-    prepare(group);
-    for (size_t i = 0; i < group.count;) {
-      size_t end = i;
-      while (end < group.count && group.operation(end).opcode == Opcode::kLookup) ++end;
-      if (end == i) {
-        run(group, i++);
-      } else {
-        look_up(group, i, end);
-        i = end;
-      }
+  const auto is_lookup = [&](size_t i) { return batch.operations[i].opcode == Opcode::kLookup; };
+  for (size_t begin = 0; begin < batch.operations.size();) {
+    const size_t limit = std::min(begin + kGroup, batch.operations.size());
+    const bool lookups = is_lookup(begin);
+    size_t end = begin + 1;
+    while (end < limit && is_lookup(end) == lookups) ++end;
+    if (lookups) {
+      look_up(batch, begin, end);
+    } else {
+      run(batch, begin, end);
     }
+    begin = end;
   }
   done_[(done_head_ + done_count_++) % kBatchesInFlightMax] = batch.tag;
   return absl::OkStatus();
 }
 
-// Hashes the key of every operation and asks for its bucket. Operations that have none are hashed all the same: that is
-// cheaper than telling them apart, and harmless.
-void CpuEngine::prepare(Group& group) const {
-  std::array<const hls::FlowKey*, kGroup> keys;
-  for (size_t i = 0; i < group.count; ++i) {
-    const abi::Operation& operation = group.operation(i);
-    const bool record = takes_record(operation.opcode) && operation.record < group.batch.records.size();
-    keys[i] = record ? &group.batch.records[operation.record].session.key : &operation.packet.key;
+// Operations [begin, end) of a batch, at most kGroup and none of them LOOKUP. Their keys are hashed together and their
+// buckets asked for ahead. Operations that have no key are hashed all the same: cheaper than telling them apart, and
+// harmless.
+void CpuEngine::run(const Batch& batch, size_t begin, size_t end) {
+  std::array<const hls::FlowKey*, kGroup> keys{};
+  std::array<uint64_t, kGroup> hashes;
+  for (size_t i = begin; i < end; ++i) {
+    const abi::Operation& operation = batch.operations[i];
+    const bool record = takes_record(operation.opcode) && operation.record < batch.records.size();
+    keys[i - begin] = record ? &batch.records[operation.record].session.key : &operation.packet.key;
   }
-  hash_keys_(keys.data(), group.count, config_.hash_seed, group.hashes.data());
-  for (size_t i = 0; i < group.count; ++i) index_.prefetch(group.hashes[i]);
+  hash_keys_(keys.data(), end - begin, config_.hash_seed, hashes.data());
+  for (size_t i = begin; i < end; ++i) index_.prefetch(hashes[i - begin]);
+  for (size_t i = begin; i < end; ++i) run_one(batch, batch.operations[i], hashes[i - begin], batch.completions[i]);
 }
 
-// Any operation but LOOKUP.
-void CpuEngine::run(const Group& group, size_t i) {
-  const abi::Operation& operation = group.operation(i);
-  abi::Completion& completion = group.completion(i);
+void CpuEngine::run_one(const Batch& batch, const abi::Operation& operation, uint64_t hash,
+                        abi::Completion& completion) {
   completion = {};
   completion.result = Result::kInvalid;
-  const auto output = group.batch.output.subspan(std::min(output_used_, group.batch.output.size()));
-  if (takes_record(operation.opcode) && operation.record >= group.batch.records.size()) return;
+  const auto output = batch.output.subspan(std::min(output_used_, batch.output.size()));
+  if (takes_record(operation.opcode) && operation.record >= batch.records.size()) return;
   switch (operation.opcode) {
     case Opcode::kInsert:
-      return insert(group.batch.records[operation.record], operation.packet, group.hashes[i], completion);
+      return insert(batch.records[operation.record], operation.packet, hash, completion);
     case Opcode::kApply:
-      return apply(group.batch.records[operation.record], group.hashes[i], completion);
+      return apply(batch.records[operation.record], hash, completion);
     case Opcode::kDelete:
-      return erase(operation.packet.key, group.hashes[i], completion);
+      return erase(operation.packet.key, hash, completion);
     case Opcode::kAge:
       return age(operation, completion);
     case Opcode::kExtract:

@@ -85,16 +85,6 @@ class CpuEngine final : public Accelerator {
   static constexpr uint32_t kNone = SessionStore::kNone;
   static_assert(SessionStore::kSlotsMax <= kTranslated / 2, "slots and the bit are told apart, and from kNone");
 
-  // Up to kGroup operations of a batch, their keys hashed and the buckets on their way.
-  struct Group {
-    const Batch& batch;
-    size_t first;
-    size_t count;
-    std::array<uint64_t, kGroup> hashes;
-
-    const abi::Operation& operation(size_t i) const { return batch.operations[first + i]; }
-    abi::Completion& completion(size_t i) const { return batch.completions[first + i]; }
-  };
   // A session that has the key of another one here.
   struct Conflicts {
     uint32_t slot[2] = {kNone, kNone};
@@ -109,11 +99,13 @@ class CpuEngine final : public Accelerator {
   bool holds(uint32_t entry, const hls::FlowKey& key) const;
   uint32_t find_entry(const hls::FlowKey& key, uint64_t hash) const;
 
-  void prepare(Group& group) const;
-  void run(const Group& group, size_t i);
+  void run(const Batch& batch, size_t begin, size_t end);
+  void run_one(const Batch& batch, const abi::Operation& operation, uint64_t hash, abi::Completion& completion);
 
   // cpu_engine_lookup.cpp
-  void look_up(const Group& group, size_t begin, size_t end);
+  template <size_t kRecordLines, typename Finish>
+  void pipeline(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const;
+  void look_up(const Batch& batch, size_t begin, size_t end);
   void look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess, abi::Completion& completion);
   void complete_match(const abi::Operation& operation, uint32_t slot, uint8_t direction, abi::Completion& completion);
   void describe(const hls::Track& track, uint32_t slot, const hls::PacketMeta& packet, uint8_t direction,

@@ -1,5 +1,8 @@
 // LOOKUP and the bare bulk lookup: bursts whose cache misses overlap.
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
 
 #include "drivers/cpu/cpu_engine.hpp"
 #include "drivers/cpu/half_open.hpp"
@@ -12,12 +15,6 @@ namespace {
 using abi::Result;
 
 constexpr hls::WideNat kNoWide = {0, 0, 0, 0};
-
-void prefetch_record(const hls::Session* session) {
-  const char* line = reinterpret_cast<const char*>(session);
-  __builtin_prefetch(line, 1, 3);
-  __builtin_prefetch(line + 64, 1, 3);
-}
 
 }  // namespace
 
@@ -36,27 +33,66 @@ uint32_t CpuEngine::find_entry(const hls::FlowKey& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t entry) { return holds(entry, key); });
 }
 
-// Lookups [begin, end) of the group. The index stays as it is meanwhile, so that candidates can be found for all of
-// them before the first packet is applied; the packets are applied in order.
-void CpuEngine::look_up(const Group& group, size_t begin, size_t end) {
+// The pipeline of every lookup. Keys go through it in blocks of eight, as the hash takes them; each stage works on the
+// block that entered some blocks before, by when what that one asked for has come:
+//   0: hash, ask for the primary bucket
+//   2: compare tags, ask for the record, or for the alternate bucket if only that may have the key
+//   3: compare tags there, ask for the record
+//   5: finish(i, hash, guess), in order
+// The index doesn't change meanwhile. Distances are measured: more put more lines in flight than the core has buffers
+// for.
+template <size_t kRecordLines, typename Finish>
+void CpuEngine::pipeline(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const {
+  constexpr size_t kBlock = 8;
+  constexpr size_t kTagsAfter = 2, kElsewhereAfter = 3, kFinishAfter = 5;
+  std::array<uint64_t, kGroup> hashes;
   std::array<uint32_t, kGroup> guesses;
-  std::array<uint8_t, kGroup> late;
-  size_t late_count = 0;
-  for (size_t i = begin; i < end; ++i) {
-    bool elsewhere = false;
-    guesses[i] = index_.guess(group.hashes[i], elsewhere);
-    if (guesses[i] != kNone) prefetch_record(store_.address(guesses[i] & ~kTranslated));
-    late[late_count] = static_cast<uint8_t>(i);
-    late_count += elsewhere ? 1 : 0;
+  std::array<uint8_t, kGroup / kBlock> elsewhere;  // bit i: the block's key i
+  const auto ask_for_record = [&](uint32_t guess) {
+    if (guess == kNone) return;
+    const char* line = reinterpret_cast<const char*>(store_.address(guess & ~kTranslated));
+    __builtin_prefetch(line, 1, 3);
+    if (kRecordLines == 2) __builtin_prefetch(line + 64, 1, 3);
+  };
+  const size_t blocks = (count + kBlock - 1) / kBlock;
+  for (size_t step = 0; step < blocks + kFinishAfter; ++step) {
+    if (step < blocks) {
+      const size_t begin = step * kBlock, end = std::min(begin + kBlock, count);
+      hash_keys_(keys + begin, end - begin, config_.hash_seed, hashes.data() + begin);
+      for (size_t i = begin; i < end; ++i) index_.prefetch(hashes[i]);
+    }
+    if (const size_t block = step - kTagsAfter; block < blocks) {
+      const size_t begin = block * kBlock, end = std::min(begin + kBlock, count);
+      uint32_t late = 0;
+      for (size_t i = begin; i < end; ++i) {
+        bool is_late = false;
+        guesses[i] = index_.guess(hashes[i], is_late);
+        late |= static_cast<uint32_t>(is_late) << (i - begin);
+        ask_for_record(guesses[i]);
+      }
+      elsewhere[block] = static_cast<uint8_t>(late);
+    }
+    if (const size_t block = step - kElsewhereAfter; block < blocks) {
+      for (uint32_t late = elsewhere[block]; late != 0; late &= late - 1) {
+        const size_t i = block * kBlock + static_cast<size_t>(std::countr_zero(late));
+        guesses[i] = index_.guess_elsewhere(hashes[i]);
+        ask_for_record(guesses[i]);
+      }
+    }
+    if (const size_t block = step - kFinishAfter; block < blocks) {
+      const size_t begin = block * kBlock, end = std::min(begin + kBlock, count);
+      for (size_t i = begin; i < end; ++i) finish(i, hashes[i], guesses[i]);
+    }
   }
-  for (size_t k = 0; k < late_count; ++k) {
-    const size_t i = late[k];
-    guesses[i] = index_.guess_elsewhere(group.hashes[i]);
-    if (guesses[i] != kNone) prefetch_record(store_.address(guesses[i] & ~kTranslated));
-  }
-  for (size_t i = begin; i < end; ++i) {
-    look_up_one(group.operation(i), group.hashes[i], guesses[i], group.completion(i));
-  }
+}
+
+// Lookups [begin, end) of a batch, at most kGroup. Packets are applied in order, so that one session's see each other.
+void CpuEngine::look_up(const Batch& batch, size_t begin, size_t end) {
+  std::array<const hls::FlowKey*, kGroup> keys;
+  for (size_t i = begin; i < end; ++i) keys[i - begin] = &batch.operations[i].packet.key;
+  pipeline<2>(keys.data(), end - begin, [&](size_t i, uint64_t hash, uint32_t guess) {
+    look_up_one(batch.operations[begin + i], hash, guess, batch.completions[begin + i]);
+  });
 }
 
 void CpuEngine::look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess,
@@ -107,31 +143,16 @@ void CpuEngine::describe(const hls::Track& track, uint32_t slot, const hls::Pack
 }
 
 void CpuEngine::find_bulk(absl::Span<const hls::FlowKey* const> keys, absl::Span<uint32_t> slots) const {
-  std::array<uint64_t, kGroup> hashes;
-  std::array<uint8_t, kGroup> late;
+  assert(slots.size() >= keys.size());
   for (size_t first = 0; first < keys.size(); first += kGroup) {
-    const size_t count = std::min(kGroup, keys.size() - first);
     const hls::FlowKey* const* key = keys.data() + first;
     uint32_t* slot = slots.data() + first;
-    hash_keys_(key, count, config_.hash_seed, hashes.data());
-    for (size_t i = 0; i < count; ++i) index_.prefetch(hashes[i]);
-    size_t late_count = 0;
-    for (size_t i = 0; i < count; ++i) {
-      bool elsewhere = false;
-      slot[i] = index_.guess(hashes[i], elsewhere);
-      if (slot[i] != kNone) __builtin_prefetch(store_.address(slot[i] & ~kTranslated), 0, 3);
-      late[late_count] = static_cast<uint8_t>(i);
-      late_count += elsewhere ? 1 : 0;
-    }
-    for (size_t k = 0; k < late_count; ++k) {
-      slot[late[k]] = index_.guess_elsewhere(hashes[late[k]]);
-      if (slot[late[k]] != kNone) __builtin_prefetch(store_.address(slot[late[k]] & ~kTranslated), 0, 3);
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (slot[i] == kNone || !holds(slot[i], *key[i])) [[unlikely]]
-        slot[i] = find_entry(*key[i], hashes[i]);
-      if (slot[i] != kNone) slot[i] &= ~kTranslated;
-    }
+    pipeline<1>(key, std::min(kGroup, keys.size() - first), [&](size_t i, uint64_t hash, uint32_t guess) {
+      uint32_t entry = guess;
+      if (guess == kNone || !holds(guess, *key[i])) [[unlikely]]
+        entry = find_entry(*key[i], hash);
+      slot[i] = entry == kNone ? kNone : entry & ~kTranslated;
+    });
   }
 }
 
