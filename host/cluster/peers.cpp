@@ -73,7 +73,8 @@ void StateMachine::take_report(Peer& p, const Report& report, int64_t now_ns, Ac
   const int64_t silence_ns = int64_t{echo.silence_us} * 1000;
   const Timers& t = config_.timers;
   const bool could_take_over = data_mask() == 0 || (report.interfaces_up & data_mask()) != 0;
-  p.told_until_ns = echoes_us && silence_ns >= t.told_ns() && could_take_over
+  const bool ever_heard = echo.silence_us != UINT32_MAX;  // one that just started waits longer than that
+  p.told_until_ns = echoes_us && ever_heard && silence_ns >= t.told_ns() && could_take_over
                         ? now_ns + t.dead_ns - silence_ns - t.margin_ns
                         : INT64_MAX;
   if (p.told_until_ns != INT64_MAX || p.suspected_ns != kNever || report.claims_active) report_now();
