@@ -263,7 +263,7 @@ Json Streams::summary() {
     stalls.push_back(stall);
     if (c->state() != State::kLost) continue;
     ++lost;
-    errors.push_back("\"" + std::string(c->error()) + "\"");
+    errors.push_back(std::string(1, '"').append(c->error()).append(1, '"'));
   }
   Json json;
   json.add("connections_lost", lost).add("connections_refused", uint64_t{refused_}).add("sent_bytes", sent);

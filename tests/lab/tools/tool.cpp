@@ -199,8 +199,8 @@ double Histogram::quantile_us(double q) const {
 void Histogram::clear() { *this = Histogram(); }
 
 Json& Json::add_raw(std::string_view key, const std::string& json) {
-  if (!body_.empty()) body_ += ",";
-  body_ += "\"" + std::string(key) + "\":" + json;
+  if (!body_.empty()) body_ += ',';
+  body_.append(1, '"').append(key).append("\":").append(json);
   return *this;
 }
 Json& Json::add(std::string_view key, uint64_t value) { return add_raw(key, std::to_string(value)); }
@@ -217,7 +217,7 @@ Json& Json::add(std::string_view key, std::string_view value) {
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }
-  return add_raw(key, quoted + "\"");
+  return add_raw(key, quoted.append(1, '"'));
 }
 
 void Json::print() const {
@@ -226,9 +226,9 @@ void Json::print() const {
 }
 
 std::string json_array(const std::vector<std::string>& items) {
-  std::string text = "[";
-  for (size_t i = 0; i < items.size(); ++i) text += (i ? "," : "") + items[i];
-  return text + "]";
+  std::string text(1, '[');
+  for (size_t i = 0; i < items.size(); ++i) text.append(i > 0 ? 1 : 0, ',').append(items[i]);
+  return text.append(1, ']');
 }
 
 uint64_t mix64(uint64_t value) {

@@ -91,7 +91,7 @@ class Json {
   Json& add(std::string_view key, std::string_view value);
   Json& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   Json& add_raw(std::string_view key, const std::string& json);
-  std::string text() const { return "{" + body_ + "}"; }
+  std::string text() const { return std::string(1, '{').append(body_).append(1, '}'); }
   void print() const;  // a line on stdout, flushed
 
  private:
