@@ -120,7 +120,7 @@ class FragmentTable {
 // Whether the packet is too big for `mtu` (bytes of IP packet). A GSO frame counts by its segments.
 bool needs_fragmentation(const Frame& frame, const ParsedPacket& packet, uint32_t mtu);
 
-// The scratch memory that fragment_ipv4() needs, bytes.
+// The scratch memory that fragment_ipv4() needs, bytes; 0 for what it refuses.
 uint32_t fragments_bytes(const Frame& frame, const ParsedPacket& packet, uint32_t mtu);
 
 // Cuts an IPv4 packet without DF into fragments of at most `mtu` bytes (RFC 791, 3.2) in `scratch`, each a frame with

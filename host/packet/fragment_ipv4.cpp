@@ -72,7 +72,7 @@ bool needs_fragmentation(const Frame& frame, const ParsedPacket& packet, uint32_
 }
 
 uint32_t fragments_bytes(const Frame&, const ParsedPacket& packet, uint32_t mtu) {
-  if (mtu < kMtuMin) return 0;
+  if (packet.family != 4 || mtu < kMtuMin) return 0;  // never cut; an IPv6 header chain may be longer than the MTU
   const uint32_t header = packet.l4 - packet.l3;
   const uint32_t data = packet.l3_length - header;
   const uint32_t count = data / room_for_data(mtu, header) + 1;

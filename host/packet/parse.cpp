@@ -30,7 +30,7 @@ bool vnet_fits(const Frame& frame, uint32_t l3) {
   }
   switch (gso_kind(frame)) {
     case kGsoNone:
-      return true;
+      return vnet.gso_type == kGsoNone;  // kGsoEcn alone says nothing
     case kGsoTcpV4:
     case kGsoTcpV6:
     case kGsoUdp:

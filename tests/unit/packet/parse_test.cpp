@@ -253,6 +253,7 @@ std::vector<Refusal> frame_refusals() {
          store_raw<uint16_t>(&b[4], 0);
          return b;
        }},
+      {"GSO of no kind", DropReason::kVnetHeader, [=] { return edited(gso, 1, kGsoEcn); }},
       {"GSO of an unknown kind", DropReason::kVnetHeader, [=] { return edited(gso, 1, 9); }},
       {"GSO of the other family", DropReason::kVnetHeader, [=] { return edited(gso, 1, kGsoTcpV6); }},
       {"GSO of the other protocol", DropReason::kVnetHeader, [=] { return edited(gso, 1, kGsoUdpL4); }},
