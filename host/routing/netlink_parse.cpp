@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -30,7 +31,10 @@ template <size_t Types>
 bool read_attributes(const nlmsghdr& message, size_t fixed_bytes, Attributes<Types>& out) {
   out.fill(nullptr);
   if (message.nlmsg_len < mnl_nlmsg_size(fixed_bytes)) return false;
-  return mnl_attr_parse(&message, static_cast<unsigned int>(fixed_bytes), collect<Types>, &out) == MNL_CB_OK;
+  // Not mnl_attr_parse(): it rounds the message's length up, and so believes up to three bytes behind it.
+  const auto* attributes = static_cast<const uint8_t*>(mnl_nlmsg_get_payload(&message)) + MNL_ALIGN(fixed_bytes);
+  const size_t left = message.nlmsg_len - std::min<size_t>(mnl_nlmsg_size(MNL_ALIGN(fixed_bytes)), message.nlmsg_len);
+  return mnl_attr_parse_payload(attributes, left, collect<Types>, &out) == MNL_CB_OK;
 }
 
 // Missing attributes give `otherwise`; one of a wrong length makes the message malformed.
