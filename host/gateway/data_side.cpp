@@ -37,7 +37,7 @@ void DataSide::command(int64_t now_ns, const DataCommand& command) {
     void operator()(const cluster::Announce&) const {
       if (side.dataplane_->deciding(now_ns)) side.dataplane_->announce();
     }
-    void operator()(const cluster::StartFullSync& c) const { side.sync_->start_full_sync(now_ns, c.from, c.sync_id); }
+    void operator()(const cluster::StartFullSync& c) const { side.sync_->start_full_sync(c.from, c.sync_id); }
     void operator()(const cluster::FollowActive& c) const { side.sync_->follow(c.active, c.incarnation); }
     void operator()(const cluster::PrepareHandover& c) const {
       side.preparing_ = c;

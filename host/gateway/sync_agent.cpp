@@ -139,7 +139,7 @@ void SyncAgent::handed_over(cluster::MemberId active) {
   complete_ = true;
 }
 
-void SyncAgent::start_full_sync(int64_t now_ns, cluster::MemberId from, uint32_t sync_id) {
+void SyncAgent::start_full_sync(cluster::MemberId from, uint32_t sync_id) {
   sync_id_ = sync_id;
   failed_ = false;
   joining_ = false;

@@ -70,7 +70,7 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   void handed_over(cluster::MemberId active);
 
   // Joiner. Forgets all state and takes `from`'s; `sync_id` is the state machine's.
-  void start_full_sync(int64_t now_ns, cluster::MemberId from, uint32_t sync_id);
+  void start_full_sync(cluster::MemberId from, uint32_t sync_id);
   void full_sync_message(int64_t now_ns, uint64_t snapshot, std::string_view message);
   void full_sync_closed(uint64_t snapshot);
 

@@ -22,20 +22,28 @@ namespace {
 // IPv4 to this interface, UDP, no fragment, destination port 8116. Offsets from the Ethernet header. By the time a
 // socket of one EtherType is served, the kernel has removed the VLAN tag of a VLAN that it doesn't have and marked the
 // frame as somebody else's, like a frame to a foreign MAC: neither belongs to this interface's network.
+// CCP comes from 0.0.0.0, which no packet of a gateway's traffic does, so those are let go after a few instructions; delta sync,
+// which is on the same UDP port, has real addresses and a socket of its own. Of ARP only replies: the answers to probes.
 std::vector<sock_filter> ccp_program() {
   constexpr uint32_t kAncillary = static_cast<uint32_t>(SKF_AD_OFF);
+  constexpr uint32_t kArpReply = 2;
   return {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_PKTTYPE),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 15, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),  // EtherType
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 8),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 12),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 26),  // source address
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 10),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),  // protocol
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 8),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),  // more fragments, fragment offset
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, 6, 0),
       BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),  // IP header's length
       BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),   // UDP destination port
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCcpUdpPort, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCcpUdpPort, 2, 3),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),  // ARP operation
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArpReply, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
@@ -51,7 +59,7 @@ absl::Status prepare(int fd, int interface_index) {
   if (absl::Status s = set_option(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL, "SO_PRIORITY"); !s.ok()) return s;
   if (absl::Status s = attach_filter(fd, ccp_program()); !s.ok()) return s;
   if (absl::Status s = add_membership(fd, interface_index, PACKET_MR_ALLMULTI); !s.ok()) return s;
-  return bind_packet(fd, interface_index, ETH_P_IP);
+  return bind_packet(fd, interface_index, ETH_P_ALL);
 }
 
 }  // namespace

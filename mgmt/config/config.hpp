@@ -11,8 +11,8 @@
 
 namespace phalanx::mgmt {
 
-// Bytes of a configuration file: 4096 rules of 128 bytes and as much again for the rest.
-inline constexpr size_t kConfigBytesMax = 1 << 20;
+// Bytes of a configuration file: 65,534 rules of 192 bytes and 4 MiB for the rest.
+inline constexpr size_t kConfigBytesMax = 16 << 20;
 
 // Reads, fills and checks a file. Relative names of files in it are made to start at its folder. InvalidArgument lists
 // what is wrong, one line each: FILE:LINE:COLUMN: field.path: reason. NotFound, PermissionDenied if the file can't be

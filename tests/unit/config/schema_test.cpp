@@ -40,7 +40,7 @@ TEST(Defaults, FillWhatIsNotSet) {
   EXPECT_EQ(config->cluster().dead_after_ms(), 30u);
   EXPECT_EQ(config->cluster().members(0).management_address(), "10.99.0.1:8117");
   EXPECT_THAT(config->management().listen(), testing::ElementsAre("[fd00::2]:8117"));
-  EXPECT_EQ(config->sync().udp_port(), 8118u);
+  EXPECT_EQ(config->sync().udp_port(), 8116u);
   EXPECT_EQ(config->interfaces(0).virtual_mac(), "02:50:48:0a:00:01");
   EXPECT_EQ(config->interfaces(1).virtual_mac(), "02:50:48:0a:00:02");
   EXPECT_TRUE(config->interfaces(0).monitored());

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -105,7 +106,12 @@ class CcpSocketTest : public testing::Test {
     });
     return opened;
   }
-  static Bytes ethernet(const Bytes& frame) { return Bytes(frame.begin() + sizeof(VirtioNetHeader), frame.end()); }
+  // As CCP comes: from 0.0.0.0.
+  static Bytes ethernet(const Bytes& frame) {
+    Bytes bytes(frame.begin() + sizeof(VirtioNetHeader), frame.end());
+    std::fill(bytes.begin() + 26, bytes.begin() + 30, uint8_t{0});
+    return bytes;
+  }
   std::vector<Bytes> receive_all(CcpSocket& socket) {
     std::vector<Bytes> got;
     std::array<absl::Span<const uint8_t>, kCcpBurstMax> burst;
@@ -133,13 +139,19 @@ TEST_F(CcpSocketTest, HearsCcpOfOthersAndNothingElse) {
   tagged.insert(tagged.begin() + 12, {0x81, 0, 0, 7});
   other[37] ^= 1;
   arp[13] = 6;
-  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp, foreign, ccp, options, unicast}) {
+  Bytes arp_reply = arp, arp_request = arp, delta_sync = ccp;
+  arp_reply[20] = arp_request[20] = 0;
+  arp_reply[21] = 2;
+  arp_request[21] = 1;
+  delta_sync[29] = 1;  // from a member's own address
+  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp_request, foreign, delta_sync, ccp, options,
+                             unicast, arp_reply}) {
     EXPECT_TRUE(left_->send(frame));
   }
   ASSERT_TRUE(readable(right_->fd(), 2000));
-  EXPECT_THAT(receive_all(*right_), testing::ElementsAre(ccp, options, unicast));
-  EXPECT_EQ(right_->stats().received, 3u);
-  EXPECT_EQ(left_->stats().sent, 10u);
+  EXPECT_THAT(receive_all(*right_), testing::ElementsAre(ccp, options, unicast, arp_reply));
+  EXPECT_EQ(right_->stats().received, 4u);
+  EXPECT_EQ(left_->stats().sent, 12u);
   EXPECT_THAT(receive_all(*left_), testing::IsEmpty()) << "a member must not hear its own reports";
 }
 
