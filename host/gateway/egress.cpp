@@ -6,16 +6,6 @@
 #include "host/packet/rewrite.hpp"
 
 namespace phalanx::gateway {
-namespace {
-
-// Where the packet is going once it is rewritten. An ICMP error goes against the packet it quotes.
-IpAddress final_destination(const ParsedPacket& packet, const abi::Completion& completion) {
-  if (completion.rewritten == 0 || completion.rewrite.destination == 0) return packet.destination;
-  return {completion.rewrite.destination_hi, completion.rewrite.destination_lo, packet.family};
-}
-
-}  // namespace
-
 bool Dataplane::forward(int64_t now_ns, Item& item, const abi::Completion& completion) {
   const ParsedPacket& packet = item.packet;
   if (packet.ttl <= 1) [[unlikely]] {
@@ -25,7 +15,9 @@ bool Dataplane::forward(int64_t now_ns, Item& item, const abi::Completion& compl
   }
   NextHop hop;
   bool unreachable = false;
-  const DropReason reason = next_hops_.find(now_ns, final_destination(packet, completion), hop, unreachable);
+  const IpAddress destination =
+      completion.rewritten == 0 ? packet.destination : rewritten_destination(packet, completion.rewrite);
+  const DropReason reason = next_hops_.find(now_ns, destination, hop, unreachable);
   const bool wait = reason == DropReason::kNeighbourUnresolved && !unreachable;
   if (reason != DropReason::kNone && !wait) [[unlikely]] {
     if (reason == DropReason::kNoRoute) answer_error(now_ns, item, IcmpError::kNetUnreachable);
