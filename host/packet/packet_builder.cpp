@@ -19,7 +19,9 @@ std::vector<uint8_t> padded_options(absl::Span<const uint8_t> options) {
 }
 
 void append(std::vector<uint8_t>& to, const std::vector<uint8_t>& bytes) {
-  to.insert(to.end(), bytes.begin(), bytes.end());
+  const size_t before = to.size();
+  to.resize(before + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), to.begin() + static_cast<ptrdiff_t>(before));
 }
 
 }  // namespace

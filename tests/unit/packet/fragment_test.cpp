@@ -306,5 +306,23 @@ TEST(FragmentIpv4, PiecesAreExactlyTheDatagrams) {
   EXPECT_TRUE(none.empty());
 }
 
+// RFC 791, 3.1: of the options only those with the copied flag are in later fragments.
+TEST(FragmentIpv4, LaterPiecesHaveOnlyCopiedOptions) {
+  const Bytes all = {7, 7, 4, 1, 2, 3, 4, 0x94, 4, 0, 9};  // record route, router alert
+  const Bytes copied = {0x94, 4, 0, 9};
+  const auto whole = PacketBuilder().udp(1, 2).payload_size(792);
+  Bytes b = PacketBuilder(whole).ip_options(all).ip_id(5).build();
+  ParsedPacket p;
+  ASSERT_EQ(parse(frame_of(b), 0, p), DropReason::kNone);
+  Bytes scratch(fragments_bytes(frame_of(b), p, 432));
+  std::vector<Frame> out;
+  ASSERT_EQ(fragment_ipv4(frame_of(b), p, 432, absl::MakeSpan(scratch), out), DropReason::kNone);
+  ASSERT_EQ(out.size(), 2u);
+  const Bytes first = PacketBuilder(whole).ip_options(all).fragment(5, 0, true).cut(0, 400).build();
+  const Bytes later = PacketBuilder(whole).ip_options(copied).fragment(5, 400, false).cut(400, 800).build();
+  EXPECT_EQ(Bytes(out[0].data, out[0].data + out[0].length), first);
+  EXPECT_EQ(Bytes(out[1].data, out[1].data + out[1].length), later);
+}
+
 }  // namespace
 }  // namespace phalanx
