@@ -1,5 +1,5 @@
-// The member's clock: nanoseconds of CLOCK_MONOTONIC since the process started. It goes on while the process is stopped, which
-// is what lets a member that was paused see that its lease has run out.
+// The member's clock: nanoseconds of CLOCK_MONOTONIC since the process started. It goes on while the process is
+// stopped, which is what lets a member that was paused see that its lease has run out.
 #ifndef PHALANX_HOST_DAEMON_CLOCK_HPP
 #define PHALANX_HOST_DAEMON_CLOCK_HPP
 

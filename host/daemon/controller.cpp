@@ -33,7 +33,8 @@ absl::Status Controller::open(const Settings& settings) {
   auto links = LinkWatch::open(std::move(names));
   if (!links.ok()) return links.status();
   links_ = std::move(*links);
-  LivenessOptions options{.member = settings.sync.member, .local = settings.sync_address, .device = settings.sync_device, .peers = {}};
+  LivenessOptions options{
+      .member = settings.sync.member, .local = settings.sync_address, .device = settings.sync_device, .peers = {}};
   for (const PeerSettings& peer : settings.peers) options.peers.push_back({peer.id, peer.sync_address});
   auto liveness = LivenessLinks::open(options, clock_.now_ns());
   if (!liveness.ok()) return liveness.status();
@@ -149,8 +150,8 @@ void Controller::cluster_event(const cluster::LogEvent& event) {
 }
 
 std::string describe(const cluster::LogEvent& event) {
-  std::string text = absl::StrCat("CLUS-", cluster::event_code(event.cause), " ",
-                                  std::string(cluster::to_string(event.cause)));
+  std::string text =
+      absl::StrCat("CLUS-", cluster::event_code(event.cause), " ", std::string(cluster::to_string(event.cause)));
   if (event.member != cluster::kNoMember) absl::StrAppend(&text, " (member ", static_cast<int>(event.member), ")");
   if (event.interface != cluster::kInterfacesMax) {
     absl::StrAppend(&text, " (interface ", static_cast<int>(event.interface), ")");

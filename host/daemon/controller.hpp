@@ -1,5 +1,5 @@
-// The control thread: a real-time thread of its own that owns the cluster's state machine, so that reports go out and are heard
-// on time whatever the worker and the rest of the machine are doing.
+// The control thread: a real-time thread of its own that owns the cluster's state machine, so that reports go out and
+// are heard on time whatever the worker and the rest of the machine are doing.
 #ifndef PHALANX_HOST_DAEMON_CONTROLLER_HPP
 #define PHALANX_HOST_DAEMON_CONTROLLER_HPP
 

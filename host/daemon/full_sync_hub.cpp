@@ -151,13 +151,11 @@ void FullSyncHub::open(cluster::MemberId active, const gateway::FullSyncOpen& op
 void FullSyncHub::join(const PeerSettings& peer, gateway::FullSyncOpen open, Joining& joining) {
   log::info(absl::StrCat("full sync from ", peer.name, " begins"));
   const absl::Time begun = absl::Now();
-  const auto trailer = joining.client->run([&](const v1::FullSyncChunk& chunk) {
-    return install(open.snapshot, chunk.records(), *joining.answers);
-  });
+  const auto trailer = joining.client->run(
+      [&](const v1::FullSyncChunk& chunk) { return install(open.snapshot, chunk.records(), *joining.answers); });
   if (trailer.ok()) (void)install(open.snapshot, trailer->trailer(), *joining.answers);
-  worker_->tasks().post([snapshot = open.snapshot](Worker& worker, int64_t) {
-    worker.data().sync().full_sync_closed(snapshot);
-  });
+  worker_->tasks().post(
+      [snapshot = open.snapshot](Worker& worker, int64_t) { worker.data().sync().full_sync_closed(snapshot); });
   log::info(absl::StrCat("full sync from ", peer.name, " ", trailer.ok() ? "ended" : "failed", " after ",
                          absl::ToInt64Milliseconds(absl::Now() - begun), " ms",
                          trailer.ok() ? "" : absl::StrCat(": ", std::string(trailer.status().message()))));

@@ -1,4 +1,5 @@
-// Full sync between worker and gRPC: as joiner it runs the stream to the active member, as giver it feeds the joiners' streams.
+// Full sync between worker and gRPC: as joiner it runs the stream to the active member, as giver it feeds the joiners'
+// streams.
 #ifndef PHALANX_HOST_DAEMON_FULL_SYNC_HUB_HPP
 #define PHALANX_HOST_DAEMON_FULL_SYNC_HUB_HPP
 

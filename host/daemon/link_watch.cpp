@@ -25,8 +25,8 @@ absl::StatusOr<std::unique_ptr<LinkWatch>> LinkWatch::open(std::vector<std::stri
   return std::unique_ptr<LinkWatch>(new LinkWatch(std::move(names), std::move(socket)));
 }
 
-// The messages only say that something has changed; what it is, the interfaces themselves are asked, so a lost message costs
-// nothing.
+// The messages only say that something has changed; what it is, the interfaces themselves are asked, so a lost message
+// costs nothing.
 std::vector<LinkChange> LinkWatch::poll() {
   char message[8192];
   while (recv(socket_.get(), message, sizeof(message), 0) > 0 || errno == ENOBUFS) {

@@ -1,5 +1,5 @@
-// Hears at once when one of a few interfaces goes up or down. Small enough for the real-time thread; the whole mirror of routes
-// has a thread of its own.
+// Hears at once when one of a few interfaces goes up or down. Small enough for the real-time thread; the whole mirror
+// of routes has a thread of its own.
 #ifndef PHALANX_HOST_DAEMON_LINK_WATCH_HPP
 #define PHALANX_HOST_DAEMON_LINK_WATCH_HPP
 

@@ -117,7 +117,9 @@ int main(int argc, char** argv) {
   const auto config = mgmt::load_config(file);
   if (!config.ok()) return daemon::fail(config.status());
   auto settings = daemon::make_settings(*config);
-  if (!settings.ok()) return daemon::fail(absl::Status(settings.status().code(), absl::StrCat(file, ": ", std::string(settings.status().message()))));
+  if (!settings.ok())
+    return daemon::fail(
+        absl::Status(settings.status().code(), absl::StrCat(file, ": ", std::string(settings.status().message()))));
   if (!check_file.empty()) {
     std::printf("%s: ok\n", file.c_str());
     return 0;

@@ -56,12 +56,10 @@ void MemberControl::run() {
 }
 
 absl::StatusOr<v1::ClusterStatus> MemberControl::cluster_status() {
-  auto status = controller_->tasks().call([this](Controller& controller, int64_t now_ns) {
-    return cluster_view(settings_, controller.control(), now_ns);
-  });
+  auto status = controller_->tasks().call(
+      [this](Controller& controller, int64_t now_ns) { return cluster_view(settings_, controller.control(), now_ns); });
   if (!status.ok()) return status.status();
-  auto sync = worker_->tasks().call(
-      [this](Worker& worker, int64_t) { return sync_view(settings_, worker.data()); });
+  auto sync = worker_->tasks().call([this](Worker& worker, int64_t) { return sync_view(settings_, worker.data()); });
   if (!sync.ok()) return sync.status();
   *status->mutable_sync() = std::move(*sync);
   return status;

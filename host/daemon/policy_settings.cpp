@@ -100,7 +100,8 @@ absl::Status set_nat_addresses(const v1::NatRule& config, policy::NatRule& rule)
   if (rule.kind == policy::NatKind::kExempt) return absl::OkStatus();
   const bool has_length = config.address().find('/') != std::string::npos;
   if (rule.kind == policy::NatKind::kHide) {
-    const auto address = parse_ip(has_length ? config.address().substr(0, config.address().find('/')) : config.address());
+    const auto address =
+        parse_ip(has_length ? config.address().substr(0, config.address().find('/')) : config.address());
     if (!address.ok()) return address.status();
     rule.address = *address;
     return absl::OkStatus();

@@ -12,7 +12,8 @@ namespace phalanx::daemon {
 RouteFeed::RouteFeed(const Settings& settings, Worker* worker) : worker_(worker) {
   for (PortIndex port = 0; port < settings.gateway.ports.size(); ++port) {
     const gateway::PortConfig& config = settings.gateway.ports[port];
-    // A VLAN of the gateway's is no device of the kernel's; routes over it are given by next hops on the gateway's networks.
+    // A VLAN of the gateway's is no device of the kernel's; routes over it are given by next hops on the gateway's
+    // networks.
     if (!config.vlan) port_by_device_[settings.devices[config.device].device] = port;
   }
 }
@@ -37,7 +38,8 @@ void RouteFeed::run() {
   absl::Status status = mirror_->start();
   while (!stopping_.load()) {
     if (!status.ok()) log::warning(absl::StrCat("routes: ", std::string(status.message())));
-    pollfd fds[2] = {{.fd = mirror_->fd(), .events = POLLIN, .revents = 0}, {.fd = stop_.fd(), .events = POLLIN, .revents = 0}};
+    pollfd fds[2] = {{.fd = mirror_->fd(), .events = POLLIN, .revents = 0},
+                     {.fd = stop_.fd(), .events = POLLIN, .revents = 0}};
     if (poll(fds, 2, -1) > 0 && fds[0].revents != 0) status = mirror_->on_readable();
   }
 }

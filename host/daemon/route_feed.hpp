@@ -24,8 +24,8 @@ class RouteFeed final : private routing::RouteEvents {
  private:
   RouteFeed(const Settings& settings, Worker* worker);
   void run();
-  // Networks that the kernel is connected to are not taken: the virtual addresses say what the gateway is connected to, and the
-  // sync network is none of the gateway's business.
+  // Networks that the kernel is connected to are not taken: the virtual addresses say what the gateway is connected to,
+  // and the sync network is none of the gateway's business.
   bool wanted(const routing::KernelRoute& route) const;
   PortIndex port_of(int ifindex) const;
 

@@ -50,7 +50,8 @@ absl::StatusOr<gateway::InterfaceAddress> parse_interface_address(const std::str
 absl::Status add_port(const std::string& name, const std::string& zone, gateway::DeviceIndex device,
                       std::optional<uint16_t> vlan, const MacAddress& mac, uint32_t mtu,
                       const google::protobuf::RepeatedPtrField<std::string>& addresses, Settings& settings) {
-  gateway::PortConfig port{.name = name, .device = device, .vlan = vlan, .virtual_mac = mac, .mtu = mtu, .addresses = {}};
+  gateway::PortConfig port{
+      .name = name, .device = device, .vlan = vlan, .virtual_mac = mac, .mtu = mtu, .addresses = {}};
   for (const std::string& text : addresses) {
     const auto address = parse_interface_address(text);
     if (!address.ok()) return address.status();
@@ -67,8 +68,8 @@ absl::Status add_port(const std::string& name, const std::string& zone, gateway:
 absl::Status add_interface(const v1::Interface& interface, Settings& settings) {
   const auto device = static_cast<gateway::DeviceIndex>(settings.devices.size());
   settings.devices.push_back({interface.name(), interface.device()});
-  MacAddress mac = {0x02, 0x50, 0x48, static_cast<uint8_t>(settings.config.cluster().id()), 0,
-                    static_cast<uint8_t>(device + 1)};
+  MacAddress mac = {
+      0x02, 0x50, 0x48, static_cast<uint8_t>(settings.config.cluster().id()), 0, static_cast<uint8_t>(device + 1)};
   if (interface.has_virtual_mac()) {
     const auto given = parse_mac(interface.virtual_mac());
     if (!given.ok()) return given.status();
@@ -134,9 +135,8 @@ absl::Status set_cluster(Settings& settings) {
   set_timers(config.cluster(), out);
   out.recovery = config.cluster().recovery() == v1::RECOVERY_PRIMARY_UP ? cluster::Recovery::kPrimaryUp
                                                                         : cluster::Recovery::kActiveUp;
-  out.when_isolated = config.cluster().when_isolated() == v1::ISOLATION_KEEP_ACTIVE
-                          ? cluster::WhenIsolated::kKeepActive
-                          : cluster::WhenIsolated::kStepDown;
+  out.when_isolated = config.cluster().when_isolated() == v1::ISOLATION_KEEP_ACTIVE ? cluster::WhenIsolated::kKeepActive
+                                                                                    : cluster::WhenIsolated::kStepDown;
   out.seed = random_word();
   out.incarnation = settings.sync.incarnation;
   return absl::OkStatus();
@@ -154,8 +154,8 @@ absl::Status set_keys(Settings& settings) {
   return absl::OkStatus();
 }
 
-// The incarnation of delta sync grows with every start: the wall clock in microseconds, with some bits of chance so that two
-// starts within one don't meet.
+// The incarnation of delta sync grows with every start: the wall clock in microseconds, with some bits of chance so
+// that two starts within one don't meet.
 uint64_t new_incarnation() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -205,9 +205,9 @@ absl::Status complete_settings(Settings& settings) {
   for (gateway::DeviceIndex device = 0; device < settings.devices.size(); ++device) {
     const auto info = query_interface(settings.devices[device].device);
     if (!info.ok()) {
-      return absl::Status(info.status().code(), absl::StrCat("interfaces[", device, "].device: ",
-                                                             settings.devices[device].device, ": ",
-                                                             info.status().message()));
+      return absl::Status(info.status().code(),
+                          absl::StrCat("interfaces[", device, "].device: ", settings.devices[device].device, ": ",
+                                       info.status().message()));
     }
     settings.control.interfaces[device].own_mac = info->mac;
     for (gateway::PortConfig& port : settings.gateway.ports) {

@@ -10,8 +10,8 @@
 
 namespace phalanx::daemon {
 
-// Commands come with state changes and, for the lease, 100 times a second; events 50 times a second and with changes. 1024 hold
-// several seconds of either, after which the worker is reported dead anyway.
+// Commands come with state changes and, for the lease, 100 times a second; events 50 times a second and with changes.
+// 1024 hold several seconds of either, after which the worker is reported dead anyway.
 inline constexpr size_t kSideRingSlots = 1024;
 
 struct SideRings {

@@ -1,4 +1,5 @@
-// A bounded queue between exactly two threads, without locks: the real-time control thread must never wait for a worker.
+// A bounded queue between exactly two threads, without locks: the real-time control thread must never wait for a
+// worker.
 #ifndef PHALANX_HOST_DAEMON_SPSC_RING_HPP
 #define PHALANX_HOST_DAEMON_SPSC_RING_HPP
 

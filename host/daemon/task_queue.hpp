@@ -1,4 +1,5 @@
-// Work that other threads hand to the thread that owns some state: management calls, full sync, routes. Not for packets.
+// Work that other threads hand to the thread that owns some state: management calls, full sync, routes. Not for
+// packets.
 #ifndef PHALANX_HOST_DAEMON_TASK_QUEUE_HPP
 #define PHALANX_HOST_DAEMON_TASK_QUEUE_HPP
 
@@ -16,7 +17,8 @@
 
 namespace phalanx::daemon {
 
-// How long a caller waits for the owner: a worker that has not come by in a second is broken, and its critical device says so.
+// How long a caller waits for the owner: a worker that has not come by in a second is broken, and its critical device
+// says so.
 inline constexpr absl::Duration kCallTimeout = absl::Seconds(1);
 // Beyond this many the owner is not keeping up, and callers are refused.
 inline constexpr size_t kTasksMax = 4096;
@@ -39,7 +41,8 @@ class TaskQueue {
     return true;
   }
 
-  // Runs `function` on the owner's thread and gives its result; DeadlineExceeded if that takes longer than kCallTimeout.
+  // Runs `function` on the owner's thread and gives its result; DeadlineExceeded if that takes longer than
+  // kCallTimeout.
   template <typename Function>
   auto call(Function function) -> absl::StatusOr<decltype(function(std::declval<Owner&>(), int64_t{}))> {
     using Result = decltype(function(std::declval<Owner&>(), int64_t{}));

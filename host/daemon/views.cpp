@@ -19,20 +19,21 @@ void set_time(int64_t now_ns, int64_t then_ns, google::protobuf::Timestamp* out)
   out->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
 }
 
-void add_members(const Settings& settings, const cluster::StateMachine& machine, int64_t now_ns, v1::ClusterStatus& out) {
+void add_members(const Settings& settings, const cluster::StateMachine& machine, int64_t now_ns,
+                 v1::ClusterStatus& out) {
   for (const cluster::MemberView& view : machine.members()) {
     v1::MemberStatus* member = out.add_members();
     member->set_id(view.id);
     member->set_priority(view.priority);
     member->set_local(view.own);
-    member->set_state(view.own    ? view_of(machine.state())
-                      : view.alive ? view_of(view.state)
-                                   : v1::MEMBER_STATE_LOST);
+    member->set_state(view.own ? view_of(machine.state()) : view.alive ? view_of(view.state) : v1::MEMBER_STATE_LOST);
     int64_t silence = -1;
     for (const int64_t one : view.silence_ns) {
       if (one >= 0 && (silence < 0 || one < silence)) silence = one;
     }
-    if (!view.own) member->set_last_heard_age_ms(silence < 0 ? static_cast<uint64_t>(now_ns / 1'000'000) : static_cast<uint64_t>(silence / 1'000'000));
+    if (!view.own)
+      member->set_last_heard_age_ms(silence < 0 ? static_cast<uint64_t>(now_ns / 1'000'000)
+                                                : static_cast<uint64_t>(silence / 1'000'000));
     for (const v1::Member& configured : settings.config.cluster().members()) {
       if (configured.id() != view.id) continue;
       member->set_name(configured.name());
@@ -104,7 +105,8 @@ absl::Status set_prefix(const std::string& text, const char* field, std::optiona
   auto prefix = parse_prefix(text);
   if (!prefix.ok()) {
     const auto address = parse_ip(text);
-    if (!address.ok()) return absl::InvalidArgumentError(absl::StrCat(field, ": ", std::string(prefix.status().message())));
+    if (!address.ok())
+      return absl::InvalidArgumentError(absl::StrCat(field, ": ", std::string(prefix.status().message())));
     prefix = Prefix{*address, static_cast<uint8_t>(address->is_v4() ? 32 : 128)};
   }
   out = *prefix;
@@ -181,18 +183,17 @@ v1::SyncStatus sync_view(const Settings& settings, gateway::DataSide& data) {
   out.set_full_syncs(counters[sync::Counter::kFullSyncs]);
   out.set_retransmitted_messages(counters[sync::Counter::kRetransmitted]);
   out.set_full_sync_sessions(sync.full_sync_records());
-  out.set_state(peer == cluster::kNoMember        ? v1::SYNC_STATE_NONE
-                : active && lag > 64              ? v1::SYNC_STATE_LAGGING
-                : active                          ? v1::SYNC_STATE_SYNCHRONIZED
-                : sync.full_sync_running()        ? v1::SYNC_STATE_FULL_SYNC
-                : sync.whole()                    ? v1::SYNC_STATE_SYNCHRONIZED
-                                                  : v1::SYNC_STATE_PROBLEM);
+  out.set_state(peer == cluster::kNoMember ? v1::SYNC_STATE_NONE
+                : active && lag > 64       ? v1::SYNC_STATE_LAGGING
+                : active                   ? v1::SYNC_STATE_SYNCHRONIZED
+                : sync.full_sync_running() ? v1::SYNC_STATE_FULL_SYNC
+                : sync.whole()             ? v1::SYNC_STATE_SYNCHRONIZED
+                                           : v1::SYNC_STATE_PROBLEM);
   return out;
 }
 
 v1::Session session_view(const Settings& settings, const abi::Record& record, uint32_t now_ms) {
-  const session::SessionView view =
-      session::make_view(record.session, record.wide, now_ms, settings.engine.timeouts);
+  const session::SessionView view = session::make_view(record.session, record.wide, now_ms, settings.engine.timeouts);
   v1::Session out;
   out.set_protocol(protocol_of(view.protocol));
   out.set_protocol_number(view.protocol);
@@ -264,15 +265,16 @@ void add_data_counters(gateway::DataSide& data, const policy::RuleTable& rules, 
   }
   for (size_t i = 1; i < kDropReasons; ++i) {
     const auto reason = static_cast<DropReason>(i);
-    add_counter(out, absl::StrCat("drop.", std::string(drop_name(reason))), v1::COUNTER_KIND_DROP, dataplane.drops()[reason],
-                drop_text(reason));
+    add_counter(out, absl::StrCat("drop.", std::string(drop_name(reason))), v1::COUNTER_KIND_DROP,
+                dataplane.drops()[reason], drop_text(reason));
   }
   const EngineCounters engine = data.engine().counters();
   add_counter(out, "sessions.now", v1::COUNTER_KIND_GAUGE, engine.sessions, "sessions in the table");
   add_counter(out, "sessions.half_open", v1::COUNTER_KIND_GAUGE, engine.half_open, "TCP sessions not yet established");
   add_counter(out, "sessions.inserted", v1::COUNTER_KIND_TOTAL, engine.inserted, "sessions opened here");
   add_counter(out, "sessions.applied", v1::COUNTER_KIND_TOTAL, engine.applied, "replicated records taken");
-  add_counter(out, "sessions.stale", v1::COUNTER_KIND_TOTAL, engine.stale, "replicated records no newer than the table's");
+  add_counter(out, "sessions.stale", v1::COUNTER_KIND_TOTAL, engine.stale,
+              "replicated records no newer than the table's");
   add_counter(out, "sessions.aged", v1::COUNTER_KIND_TOTAL, engine.aged, "sessions that timed out");
   add_counter(out, "sessions.moves", v1::COUNTER_KIND_TOTAL, engine.moves, "relocations in the table's index");
   const sync::SyncCounters sync = data.sync().counters();
@@ -292,8 +294,8 @@ void add_data_counters(gateway::DataSide& data, const policy::RuleTable& rules, 
 void add_control_counters(const gateway::ControlSide& control, v1::Counters& out) {
   for (size_t i = 0; i < cluster::kClusterCounters; ++i) {
     const auto counter = static_cast<cluster::ClusterCounter>(i);
-    add_counter(out, "cluster." + snake_case(kClusterCounterNames[i]), v1::COUNTER_KIND_TOTAL, control.machine().counter(counter),
-                cluster::to_string(counter));
+    add_counter(out, "cluster." + snake_case(kClusterCounterNames[i]), v1::COUNTER_KIND_TOTAL,
+                control.machine().counter(counter), cluster::to_string(counter));
   }
   const cluster::CcpCounters& ccp = control.ccp_counters();
   add_counter(out, "ccp.received", v1::COUNTER_KIND_TOTAL, ccp.received, "cluster messages taken");

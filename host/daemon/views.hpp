@@ -26,7 +26,8 @@ absl::StatusOr<session::SessionFilter> filter_of(const Settings& settings, const
 
 void add_data_counters(gateway::DataSide& data, const policy::RuleTable& rules, v1::Counters& out);
 void add_control_counters(const gateway::ControlSide& control, v1::Counters& out);
-void add_counter(v1::Counters& out, const std::string& name, v1::CounterKind kind, uint64_t value, std::string_view help);
+void add_counter(v1::Counters& out, const std::string& name, v1::CounterKind kind, uint64_t value,
+                 std::string_view help);
 
 }  // namespace phalanx::daemon
 

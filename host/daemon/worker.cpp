@@ -160,9 +160,13 @@ void Worker::send_datagram(cluster::MemberId peer, absl::Span<const uint8_t> dat
   }
 }
 
-void Worker::open_full_sync(cluster::MemberId active, const gateway::FullSyncOpen& open) { streams_->open(active, open); }
+void Worker::open_full_sync(cluster::MemberId active, const gateway::FullSyncOpen& open) {
+  streams_->open(active, open);
+}
 
-void Worker::answer_full_sync(uint64_t snapshot, std::string message) { streams_->answer(snapshot, std::move(message)); }
+void Worker::answer_full_sync(uint64_t snapshot, std::string message) {
+  streams_->answer(snapshot, std::move(message));
+}
 
 void Worker::give_full_sync(cluster::MemberId joiner, uint64_t snapshot, std::string message) {
   streams_->give(joiner, snapshot, std::move(message));

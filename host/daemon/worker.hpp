@@ -34,7 +34,10 @@ class FullSyncStreams {
   virtual void give(cluster::MemberId joiner, uint64_t snapshot, std::string message) = 0;
 };
 
-class Worker final : private FrameSink, private gateway::SyncOutput, private gateway::DataEvents, private gateway::EventSink {
+class Worker final : private FrameSink,
+                     private gateway::SyncOutput,
+                     private gateway::DataEvents,
+                     private gateway::EventSink {
  public:
   // Opens ports and the sync socket. `rings` and `streams` outlive it.
   static absl::StatusOr<std::unique_ptr<Worker>> create(const Settings& settings, const Clock& clock, SideRings* rings,

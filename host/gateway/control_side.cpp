@@ -132,8 +132,8 @@ void ControlSide::leave(int64_t now_ns) {
   act(now_ns);
 }
 
-// A command handed over at once may lead to new events, and so to new actions, while these are carried out: each round is
-// taken out first.
+// A command handed over at once may lead to new events, and so to new actions, while these are carried out: each round
+// is taken out first.
 void ControlSide::act(int64_t now_ns) {
   (void)now_ns;
   cluster::Actions actions = std::move(actions_);
@@ -178,8 +178,8 @@ void ControlSide::send(cluster::InterfaceIndex interface, const cluster::CcpMess
   out_->send_control_frame(interface, absl::MakeConstSpan(frame).subspan(kVnetBytes));
 }
 
-// Asks hosts of the network, and the other members there. As nobody (RFC 5227, an ARP probe), so that no host learns a wrong
-// address for the gateway.
+// Asks hosts of the network, and the other members there. As nobody (RFC 5227, an ARP probe), so that no host learns a
+// wrong address for the gateway.
 void ControlSide::probe(cluster::InterfaceIndex interface) {
   cluster::CcpMessage message;
   message.opcode = cluster::CcpOpcode::kInterfaceProbeRequest;

@@ -1,4 +1,5 @@
-// The control side of a member: the cluster's state machine, its messages on the wire and the probes of its networks. Pure.
+// The control side of a member: the cluster's state machine, its messages on the wire and the probes of its networks.
+// Pure.
 #ifndef PHALANX_HOST_GATEWAY_CONTROL_SIDE_HPP
 #define PHALANX_HOST_GATEWAY_CONTROL_SIDE_HPP
 
@@ -16,8 +17,8 @@
 
 namespace phalanx::gateway {
 
-// An interface that state reports go out on: the data devices in order, then the sync network. cluster::InterfaceIndex and
-// DeviceIndex of a data device are the same number.
+// An interface that state reports go out on: the data devices in order, then the sync network. cluster::InterfaceIndex
+// and DeviceIndex of a data device are the same number.
 struct ReportInterface {
   MacAddress own_mac{};          // the device's, for probes: a standby must not speak as the virtual MAC
   uint32_t virtual_ip = 0;       // names the multicast group; IPv4, host order

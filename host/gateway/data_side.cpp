@@ -67,8 +67,8 @@ void DataSide::set_role(int64_t now_ns, const cluster::SetRole& command) {
                                 .relay_until_ns = command.relay_until_ns});
 }
 
-// First all changes go out while this member still decides; then it stops, the few of the last moments follow, and when the
-// target has acknowledged them too, the role may be offered.
+// First all changes go out while this member still decides; then it stops, the few of the last moments follow, and when
+// the target has acknowledged them too, the role may be offered.
 void DataSide::prepare_handover(int64_t now_ns) {
   dataplane_->publish(now_ns);
   sync_->flush(now_ns);
@@ -110,8 +110,8 @@ cluster::DataPlaneStatus DataSide::status(int64_t now_ns) const {
   status.whole = active || sync_->whole();
   status.needs_full_sync = !active && sync_->needs_full_sync();
   status.sync_id = sync_->sync_id();
-  status.position = active && !config_.peers.empty() ? sync_->position_sent(config_.peers.front())
-                                                      : sync_->position_taken();
+  status.position =
+      active && !config_.peers.empty() ? sync_->position_sent(config_.peers.front()) : sync_->position_taken();
   status.known_hosts = known_hosts_;
   return status;
 }

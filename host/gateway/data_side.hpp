@@ -1,4 +1,5 @@
-// The data side of a member: data plane, session engine and state sync, driven by frames, datagrams, commands and time. Pure.
+// The data side of a member: data plane, session engine and state sync, driven by frames, datagrams, commands and time.
+// Pure.
 #ifndef PHALANX_HOST_GATEWAY_DATA_SIDE_HPP
 #define PHALANX_HOST_GATEWAY_DATA_SIDE_HPP
 

@@ -54,7 +54,8 @@ void Dataplane::receive_group(int64_t now_ns, DeviceIndex device, absl::Span<con
     ++count;
   }
   if (count != 0) {
-    if (run(now_ns, absl::MakeConstSpan(operations_.data(), count), {}, absl::MakeSpan(completions_.data(), count), {})) {
+    if (run(now_ns, absl::MakeConstSpan(operations_.data(), count), {}, absl::MakeSpan(completions_.data(), count),
+            {})) {
       for (size_t i = 0; i < count; ++i) finish(now_ns, items_[i], completions_[i]);
     } else {
       drop(DropReason::kEngine, count);

@@ -50,7 +50,7 @@ class EventSink {
 
 // The member's place in the cluster, as far as packets are concerned.
 struct Role {
-  bool active = false;  // decides flows, under the lease
+  bool active = false;   // decides flows, under the lease
   bool holding = false;  // is handing over: has stopped deciding, and keeps packets for whoever will be active
   uint64_t epoch = 0;
   int64_t lease_until_ns = 0;
@@ -58,7 +58,8 @@ struct Role {
   int64_t relay_until_ns = 0;
 };
 
-// Frames kept while handing over, which takes a few round trips: 20 ms of 400 kpps, or 5 ms of 10 Gb/s in whole GSO frames.
+// Frames kept while handing over, which takes a few round trips: 20 ms of 400 kpps, or 5 ms of 10 Gb/s in whole GSO
+// frames.
 inline constexpr size_t kHeldFramesMax = 8192;
 inline constexpr size_t kHeldBytesMax = 16u << 20;
 
@@ -68,8 +69,9 @@ inline constexpr size_t kExtractMax = 128;
 inline constexpr int64_t kAgeRoundNs = 1'000'000'000;
 // Slots looked at in one AGE operation: about 20 us of a worker, so that packets don't wait longer for it.
 inline constexpr uint64_t kAgeSlotsMax = 4096;
-// A member that takes over numbers its sessions from so far above the last it heard of: what the former active member opened
-// within the last second, and could not tell any more, stays below. 2^20 of 2^40 generations: a million takeovers.
+// A member that takes over numbers its sessions from so far above the last it heard of: what the former active member
+// opened within the last second, and could not tell any more, stays below. 2^20 of 2^40 generations: a million
+// takeovers.
 inline constexpr uint64_t kGenerationJump = 1u << 20;
 // ICMP errors and resets a second that the gateway itself makes (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f), and at once.
 inline constexpr int64_t kAnswersPerSecond = 1000;
@@ -78,10 +80,11 @@ inline constexpr int64_t kAnswersBurst = 100;
 class Dataplane {
  public:
   // Engine and sinks outlive it. Devices of frames sent are PortConfig::device.
-  Dataplane(const GatewayConfig& config, Accelerator* engine, FrameSink* frames, ChangeSink* changes, EventSink* events);
+  Dataplane(const GatewayConfig& config, Accelerator* engine, FrameSink* frames, ChangeSink* changes,
+            EventSink* events);
 
-  // Takes a burst that came in on `device`; any length. The frames may be rewritten, and have been sent or copied when it
-  // returns.
+  // Takes a burst that came in on `device`; any length. The frames may be rewritten, and have been sent or copied when
+  // it returns.
   void receive(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst);
   // Timers: ageing, neighbours, fragments. To be called every millisecond or so, and in each role.
   void tick(int64_t now_ns);
@@ -109,7 +112,8 @@ class Dataplane {
 
   // Puts another member's records into the table.
   void apply(int64_t now_ns, absl::Span<const abi::Record> records);
-  // Records of `slots` slots from `first` on, as they are; valid until the next call. `next`: where to go on, 0 at the end.
+  // Records of `slots` slots from `first` on, as they are; valid until the next call. `next`: where to go on, 0 at the
+  // end.
   absl::Span<const abi::Record> scan(int64_t now_ns, uint64_t first, uint64_t slots, uint64_t* next);
   // What another member knows of the networks.
   void install_neighbours(int64_t now_ns, absl::Span<const routing::NeighbourView> neighbours);

@@ -40,7 +40,8 @@ bool Dataplane::forward(int64_t now_ns, Item& item, const abi::Completion& compl
     return true;
   }
   ++counters_.forwarded;
-  if (cut) [[unlikely]] return send_cut(item, hop.port, mtu);
+  if (cut) [[unlikely]]
+    return send_cut(item, hop.port, mtu);
   transmit(hop.port, item.frame);
   return true;
 }

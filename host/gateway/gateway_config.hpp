@@ -1,5 +1,5 @@
-// What a member's data plane is made of, as plain values: the daemon fills it from the configuration file, the simulation and
-// tests by hand.
+// What a member's data plane is made of, as plain values: the daemon fills it from the configuration file, the
+// simulation and tests by hand.
 #ifndef PHALANX_HOST_GATEWAY_GATEWAY_CONFIG_HPP
 #define PHALANX_HOST_GATEWAY_GATEWAY_CONFIG_HPP
 
@@ -30,13 +30,13 @@ struct PortConfig {
   DeviceIndex device = 0;
   std::optional<uint16_t> vlan;
   MacAddress virtual_mac{};
-  uint32_t mtu = 1500;  // bytes of IP
+  uint32_t mtu = 1500;                      // bytes of IP
   std::vector<InterfaceAddress> addresses;  // the cluster's, which move with the active member
 };
 
 struct GatewayConfig {
-  uint8_t member = 1;       // own id, from 1
-  uint8_t members_max = 8;  // the cluster's bound, for the leases of port blocks
+  uint8_t member = 1;             // own id, from 1
+  uint8_t members_max = 8;        // the cluster's bound, for the leases of port blocks
   std::vector<PortConfig> ports;  // by PortIndex
   std::shared_ptr<const policy::RuleTable> rules;
   std::shared_ptr<const policy::NatTable> nat;

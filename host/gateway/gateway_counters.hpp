@@ -23,7 +23,7 @@ namespace phalanx::gateway {
   X(relay_received, "relay_received", "frames that a former active member handed over")         \
   X(announcements, "announcements", "gratuitous ARP and unsolicited advertisements sent")       \
   X(fragmented, "fragmented", "packets cut into fragments")                                     \
-  X(apply_refused, "apply_refused", "replicated records that the session table could not take")   \
+  X(apply_refused, "apply_refused", "replicated records that the session table could not take") \
   X(port_attempts, "nat_port_attempts", "ports tried for hide NAT")
 
 struct GatewayCounters {

@@ -158,9 +158,9 @@ void Dataplane::announce() {
     for (const InterfaceAddress& own : port.addresses) {
       absl::Span<uint8_t> room = arena_.take(std::max(kArpFrameBytesMax, kNdFrameBytesMax));
       if (room.empty()) break;
-      const uint32_t length =
-          own.address.is_v4() ? build_gratuitous_arp(port.virtual_mac, own.address, ArpOperation::kRequest, room)
-                              : build_unsolicited_advertisement(port.virtual_mac, own.address, room);
+      const uint32_t length = own.address.is_v4()
+                                  ? build_gratuitous_arp(port.virtual_mac, own.address, ArpOperation::kRequest, room)
+                                  : build_unsolicited_advertisement(port.virtual_mac, own.address, room);
       if (length == 0) continue;
       ++counters_.announcements;
       transmit(index, {room.data(), length});

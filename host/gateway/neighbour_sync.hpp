@@ -1,7 +1,8 @@
 // The active member tells the others who is on its networks, so that a takeover doesn't wait for ARP and ND.
 //
-// A datagram of the sync port, sealed as deltas are, with a kind of its own: as many neighbours as fit, sent every second and
-// soon after a change. Nothing is acknowledged; the next one says it all again. Layout in docs/protocol-sync.md.
+// A datagram of the sync port, sealed as deltas are, with a kind of its own: as many neighbours as fit, sent every
+// second and soon after a change. Nothing is acknowledged; the next one says it all again. Layout in
+// docs/protocol-sync.md.
 #ifndef PHALANX_HOST_GATEWAY_NEIGHBOUR_SYNC_HPP
 #define PHALANX_HOST_GATEWAY_NEIGHBOUR_SYNC_HPP
 

@@ -46,8 +46,7 @@ DropReason NextHops::find_slow(int64_t now_ns, const IpAddress& destination, Nex
                                Cached& cached) {
   const DropReason reason = route(destination, out.port, out.neighbour);
   if (reason != DropReason::kNone) return reason;
-  const routing::NeighbourTable::Resolution resolution =
-      neighbours_.resolve(now_ns, out.port, out.neighbour, actions_);
+  const routing::NeighbourTable::Resolution resolution = neighbours_.resolve(now_ns, out.port, out.neighbour, actions_);
   switch (resolution.status) {
     case routing::NeighbourTable::Status::kKnown:
       out.mac = resolution.mac;

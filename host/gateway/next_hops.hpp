@@ -27,8 +27,8 @@ class NextHops {
  public:
   explicit NextHops(const PortMap& ports);
 
-  // kNone and `out` whole; kNeighbourUnresolved with port and neighbour set: queue() the frame (or the neighbour failed: then
-  // `unreachable` is set); kNoRoute, kRouteRefused, kPortDown, kNeighbourQueueFull.
+  // kNone and `out` whole; kNeighbourUnresolved with port and neighbour set: queue() the frame (or the neighbour
+  // failed: then `unreachable` is set); kNoRoute, kRouteRefused, kPortDown, kNeighbourQueueFull.
   DropReason find(int64_t now_ns, const IpAddress& destination, NextHop& out, bool& unreachable) {
     Cached& cached = cache_[slot(destination)];
     if (cached.destination == destination && cached.generation == generation_ && now_ns < cached.until_ns) [[likely]] {

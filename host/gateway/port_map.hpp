@@ -22,8 +22,8 @@ class PortMap {
   PortIndex find(DeviceIndex device, bool tagged, uint16_t vlan) const;
   // The port that has `address` as the gateway's own; kNoPort if it's nobody's.
   PortIndex owner(const IpAddress& address) const;
-  // An address of the gateway on `port` to speak to `peer` from: one in the peer's network, else the first of its family.
-  // Family 0 if the port has none.
+  // An address of the gateway on `port` to speak to `peer` from: one in the peer's network, else the first of its
+  // family. Family 0 if the port has none.
   IpAddress source_for(PortIndex port, const IpAddress& peer) const;
   bool is_up(PortIndex port) const { return up_[port]; }
   // Gives the ports of `device`, whose link has changed.

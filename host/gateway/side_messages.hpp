@@ -1,5 +1,6 @@
-// What the two sides of a member tell each other. The control side decides the member's role, the data side forwards and holds
-// the state; in the daemon each has a thread and these go through rings, in the simulation they are handed over at once.
+// What the two sides of a member tell each other. The control side decides the member's role, the data side forwards
+// and holds the state; in the daemon each has a thread and these go through rings, in the simulation they are handed
+// over at once.
 #ifndef PHALANX_HOST_GATEWAY_SIDE_MESSAGES_HPP
 #define PHALANX_HOST_GATEWAY_SIDE_MESSAGES_HPP
 
@@ -13,7 +14,8 @@
 
 namespace phalanx::gateway {
 
-// Control to data. SetRole, RenewLease, Announce, StartFullSync, FollowActive and PrepareHandover are the state machine's own.
+// Control to data. SetRole, RenewLease, Announce, StartFullSync, FollowActive and PrepareHandover are the state
+// machine's own.
 struct SetLink {
   uint16_t device = 0;
   bool up = true;

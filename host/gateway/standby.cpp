@@ -1,5 +1,5 @@
-// What the data plane of a member does that doesn't decide: it learns who is on its networks, and after a planned failover it
-// hands packets that still come here to the member that decides now.
+// What the data plane of a member does that doesn't decide: it learns who is on its networks, and after a planned
+// failover it hands packets that still come here to the member that decides now.
 #include <utility>
 
 #include "host/cluster/ccp_frame.hpp"
@@ -33,8 +33,8 @@ void Dataplane::receive_standing_by(int64_t now_ns, DeviceIndex device, absl::Sp
   arena_.reset();
 }
 
-// The frame goes on over the network it came from, from this member's forwarding address to the other's report address, which
-// the switches know; whole, so that GSO frames pass as they are.
+// The frame goes on over the network it came from, from this member's forwarding address to the other's report address,
+// which the switches know; whole, so that GSO frames pass as they are.
 void Dataplane::relay(DeviceIndex device, const Frame& frame) {
   if (is_relayed(frame)) return drop(DropReason::kRelayLoop);
   set_macs(frame, cluster::ccp_source_mac(cluster::kDefaultMacMagic, role_.relay_to),

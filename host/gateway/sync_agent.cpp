@@ -218,10 +218,9 @@ void SyncAgent::give(int64_t now_ns, Peer& peer) {
   if (peer.source->scanned() && !peer.trailer_sent) {
     dataplane_->publish(now_ns);
     peer.sender->flush(now_ns);
-    peer.source->finish({.incarnation = config_.incarnation,
-                         .stream = peer.sender->stream(),
-                         .sequence = peer.sender->position()},
-                        &messages);
+    peer.source->finish(
+        {.incarnation = config_.incarnation, .stream = peer.sender->stream(), .sequence = peer.sender->position()},
+        &messages);
     peer.trailer_sent = true;
   }
   for (std::string& message : messages) out_->give_full_sync(peer.id, peer.snapshot, std::move(message));
