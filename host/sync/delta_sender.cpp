@@ -34,6 +34,9 @@ absl::StatusOr<std::unique_ptr<DeltaSender>> DeltaSender::create(const DeltaSend
   if (n < 64 || n > kRetainedDatagrams || (n & (n - 1)) != 0) {
     return absl::InvalidArgumentError("retained_datagrams must be a power of two from 64 to 8192");
   }
+  if (config.flush_create_ns < 0 || config.flush_create_ns > kFlushUpdateNs) {
+    return absl::InvalidArgumentError("flush_create_ns must be from 0 to a millisecond");
+  }
   if (config.identity.incarnation == 0)
     return absl::InvalidArgumentError("an incarnation of 0 names no life of a member");
   if (config.identity.member == config.identity.peer)
@@ -59,7 +62,7 @@ void DeltaSender::add(const abi::Record& record, int64_t now_ns) {
   }
   if (record_kind(record.session) == RecordKind::kCreate) {
     if (!write(record, now_ns)) return;
-    create_due_ns_ = std::min(create_due_ns_, now_ns + kFlushCreateNs);
+    create_due_ns_ = std::min(create_due_ns_, now_ns + config_.flush_create_ns);
   } else {
     if (pending_.add(record, now_ns) != PendingUpdates::Added::kNew) counters_.add(Counter::kCoalesced);
     if (pending_.full() && !write_pending(now_ns)) return;
@@ -93,7 +96,7 @@ bool DeltaSender::write_pending(int64_t now_ns) {
     if (!write(record, now_ns)) return false;
   }
   // What has been written leaves with the datagram, which must not wait longer than its records would have.
-  if (!pending_.empty()) create_due_ns_ = std::min(create_due_ns_, now_ns + kFlushCreateNs);
+  if (!pending_.empty()) create_due_ns_ = std::min(create_due_ns_, now_ns + config_.flush_create_ns);
   pending_.clear();
   return true;
 }

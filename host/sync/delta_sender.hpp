@@ -61,6 +61,7 @@ struct DeltaSenderConfig {
   Identity identity;
   ClusterKey key{};
   uint64_t retained_datagrams = kRetainedDatagrams;  // a power of two, 64..kRetainedDatagrams
+  int64_t flush_create_ns = kFlushCreateNs;          // 0..kFlushUpdateNs: longer makes fuller datagrams and more lag
 };
 
 class DeltaSender {
@@ -92,6 +93,9 @@ class DeltaSender {
 
   SenderState state() const { return state_; }
   uint32_t stream() const { return stream_; }
+  // Whether a full sync for a receiver of `stream` may start scanning: what changes from now on is kept for it. A
+  // receiver can have joined a moment before the sender knows of it.
+  bool may_snapshot(uint32_t stream) const { return state_ == SenderState::kStreaming && stream == stream_; }
   // Sequence number of the last datagram sent. A snapshot scanned after flush() is covered up to here.
   uint64_t position() const { return next_sequence_ - 1; }
   DeltaPosition delta_position() const { return {config_.identity.incarnation, stream_, position()}; }

@@ -8,6 +8,7 @@
 #define PHALANX_HOST_SYNC_FULL_SYNC_HPP
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +35,11 @@ inline constexpr size_t kTombstonesMax = 1'000'000;
 // The sender's side. It says which slots to SCAN next; the caller gives it what SCAN gave.
 class SnapshotSource {
  public:
-  // `slots` as Accelerator::slots(); `engines` tables are scanned one after the other (one a worker).
-  SnapshotSource(uint64_t snapshot_id, uint32_t engines, uint64_t slots_per_engine);
+  // `slots` as Accelerator::slots(); `engines` tables are scanned one after the other (one a worker). `start` is the
+  // delta sender's position; its may_snapshot() must have said yes to the stream that the receiver has joined, or
+  // changes between the scan and the stream would be lost. Without `start` the caller watches over that.
+  SnapshotSource(uint64_t snapshot_id, uint32_t engines, uint64_t slots_per_engine,
+                 std::optional<DeltaPosition> start = std::nullopt);
 
   // Where to go on: SCAN `engine` from `first_slot`.
   struct Cursor {
@@ -50,8 +54,9 @@ class SnapshotSource {
   void add(absl::Span<const abi::Record> records, uint64_t next, uint32_t now_ms, std::vector<std::string>* out);
   bool scanned() const { return cursor_.engine == engines_; }
   // All is scanned: the last chunk and the trailer. `position` is the delta sender's after a flush() that followed the
-  // last SCAN. Only once, after scanned().
-  void finish(const DeltaPosition& position, std::vector<std::string>* out);
+  // last SCAN. Only once, after scanned(). FailedPrecondition if the delta stream is not the one of the start: start
+  // over.
+  bool finish(const DeltaPosition& position, std::vector<std::string>* out);
   // The sink's confirmation. InvalidArgument for what is none; the sync must then be started over.
   absl::Status on_confirmation(std::string_view message);
   // The trailer has been confirmed.
@@ -68,6 +73,7 @@ class SnapshotSource {
   uint64_t snapshot_id_;
   uint32_t engines_;
   uint64_t slots_;
+  std::optional<DeltaPosition> start_;
   Cursor cursor_{0, 0};
   RecordEncoder encoder_;
   std::string chunk_;      // being filled

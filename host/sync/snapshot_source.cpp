@@ -7,8 +7,9 @@
 
 namespace phalanx::sync {
 
-SnapshotSource::SnapshotSource(uint64_t snapshot_id, uint32_t engines, uint64_t slots_per_engine)
-    : snapshot_id_(snapshot_id), engines_(engines), slots_(slots_per_engine) {}
+SnapshotSource::SnapshotSource(uint64_t snapshot_id, uint32_t engines, uint64_t slots_per_engine,
+                               std::optional<DeltaPosition> start)
+    : snapshot_id_(snapshot_id), engines_(engines), slots_(slots_per_engine), start_(start) {}
 
 bool SnapshotSource::wants_records() const { return !scanned() && chunks_ - confirmed_ < kChunksInFlight; }
 
@@ -69,8 +70,11 @@ void SnapshotSource::add(absl::Span<const abi::Record> records, uint64_t next, u
   if (next == 0) ++cursor_.engine;
 }
 
-void SnapshotSource::finish(const DeltaPosition& position, std::vector<std::string>* out) {
+bool SnapshotSource::finish(const DeltaPosition& position, std::vector<std::string>* out) {
   assert(scanned() && !finished_);
+  const bool replaced =
+      start_.has_value() && (position.incarnation != start_->incarnation || position.stream != start_->stream);
+  if (replaced) return false;
   finished_ = true;
   end_chunk(out);
   std::string trailer(kFullSyncHeaderBytes + kTrailerBytes, '\0');
@@ -82,6 +86,7 @@ void SnapshotSource::finish(const DeltaPosition& position, std::vector<std::stri
   store64(p + 24, position.sequence);
   seal_full_sync_message({FullSyncKind::kTrailer, snapshot_id_, chunks_, 0}, &trailer);
   out->push_back(std::move(trailer));
+  return true;
 }
 
 absl::Status SnapshotSource::on_confirmation(std::string_view message) {

@@ -186,6 +186,23 @@ TEST(Delta, RunningOutOfRetainedDatagramsIsAStateAndThePeerFullSyncs) {
   EXPECT_TRUE(p.receiver->needs_full_sync());
 }
 
+TEST(Delta, NoSnapshotStartsBeforeTheSenderKnowsThatTheReceiverHasJoined) {
+  Pair p(1, {}, 64);
+  p.connect();
+  EXPECT_TRUE(p.sender->may_snapshot(p.receiver->stream()));
+  p.forth.set_weather({.loss = 100});
+  for (int i = 0; i < 65; ++i) p.change(), p.sender->flush(p.now_ns);
+  EXPECT_FALSE(p.sender->may_snapshot(p.receiver->stream()));
+  p.forth.set_weather({});
+  p.back.set_weather({.loss = 100});
+  p.run(100 * kMs);
+  ASSERT_EQ(p.receiver->stream(), p.sender->stream());
+  EXPECT_FALSE(p.sender->may_snapshot(p.receiver->stream()));  // its changes are not kept yet
+  p.back.set_weather({});
+  p.run(100 * kMs);
+  EXPECT_TRUE(p.sender->may_snapshot(p.receiver->stream()));
+}
+
 TEST(Delta, APeerThatRestartsGetsANewStream) {
   Pair p(1);
   p.connect();
@@ -366,6 +383,9 @@ TEST(Delta, ConfigurationsThatMakeNoSenseAreRefused) {
     bad.retained_datagrams = n;
     EXPECT_FALSE(DeltaSender::create(bad, &wire).ok()) << n;
   }
+  DeltaSenderConfig slow = config;
+  slow.flush_create_ns = kFlushUpdateNs + 1;
+  EXPECT_FALSE(DeltaSender::create(slow, &wire).ok());
   config.identity.incarnation = 0;
   EXPECT_FALSE(DeltaSender::create(config, &wire).ok());
 }

@@ -7,6 +7,7 @@
 namespace phalanx::sync {
 namespace {
 
+constexpr DeltaPosition kStart = {1000, 1, 20};
 constexpr DeltaPosition kPosition = {1000, 1, 50};
 
 std::vector<abi::Record> live_records(size_t count, uint64_t seed = 1) {
@@ -46,7 +47,7 @@ Transfer transfer(SnapshotSource& source, SnapshotSink& sink, const std::vector<
     std::vector<std::string> out;
     scan(source, records, &out);
     if (source.scanned() && !finished) {
-      source.finish(kPosition, &out);
+      EXPECT_TRUE(source.finish(kPosition, &out));
       finished = true;
     }
     for (std::string& m : out) way.push_back(std::move(m));
@@ -67,7 +68,7 @@ Transfer transfer(SnapshotSource& source, SnapshotSink& sink, const std::vector<
 
 TEST(FullSync, BringsEveryRecordWithCounters) {
   const std::vector<abi::Record> records = live_records(30000);
-  SnapshotSource source(77, 1, records.size());
+  SnapshotSource source(77, 1, records.size(), kStart);
   SnapshotSink sink;
   sink.start(77);
   const Transfer t = transfer(source, sink, records);
@@ -88,7 +89,7 @@ TEST(FullSync, BringsEveryRecordWithCounters) {
 
 TEST(FullSync, NoMoreThanTheAllowedChunksAreUnconfirmed) {
   const std::vector<abi::Record> records = live_records(60000);
-  SnapshotSource source(1, 1, records.size());
+  SnapshotSource source(1, 1, records.size(), kStart);
   std::vector<std::string> out;
   scan(source, records, &out);
   EXPECT_EQ(out.size(), kChunksInFlight);
@@ -97,7 +98,7 @@ TEST(FullSync, NoMoreThanTheAllowedChunksAreUnconfirmed) {
 }
 
 TEST(FullSync, EveryEngineIsScanned) {
-  SnapshotSource source(1, 3, 10);
+  SnapshotSource source(1, 3, 10, kStart);
   std::vector<std::string> out;
   const std::vector<abi::Record> records = live_records(4);
   for (uint32_t engine = 0; engine < 3; ++engine) {
@@ -108,13 +109,13 @@ TEST(FullSync, EveryEngineIsScanned) {
     source.add(records, 0, 1, &out);
   }
   EXPECT_TRUE(source.scanned());
-  source.finish(kPosition, &out);
+  ASSERT_TRUE(source.finish(kPosition, &out));
   EXPECT_EQ(source.records(), 24u);
 }
 
 TEST(FullSync, CompleteOnlyWhenTheDeltaStreamHasReachedTheTrailersPosition) {
   const std::vector<abi::Record> records = live_records(10);
-  SnapshotSource source(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart);
   SnapshotSink sink;
   sink.start(5);
   EXPECT_FALSE(sink.complete(kPosition));
@@ -133,7 +134,7 @@ TEST(FullSync, CompleteOnlyWhenTheDeltaStreamHasReachedTheTrailersPosition) {
 
 TEST(FullSync, AnEndHeardByDeltaIsNotUndoneByAnOlderSnapshotRecord) {
   const std::vector<abi::Record> records = live_records(3);
-  SnapshotSource source(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart);
   SnapshotSink sink;
   abi::Record ended = records[0];
   ended.session.order = hls::next_version(ended.session.order);
@@ -156,9 +157,17 @@ TEST(FullSync, AnEndHeardByDeltaIsNotUndoneByAnOlderSnapshotRecord) {
   EXPECT_EQ(sink.tombstones(), 0u);
 }
 
+TEST(FullSync, ADeltaStreamReplacedWhileScanningMakesItFail) {
+  SnapshotSource source(5, 1, 3, kStart);
+  std::vector<std::string> out;
+  source.add(live_records(3), 0, 0, &out);
+  EXPECT_FALSE(source.finish({1000, 2, 3}, &out));
+  EXPECT_TRUE(out.empty());
+}
+
 TEST(FullSync, TooManyEndsStartItOver) {
   std::vector<abi::Record> records = live_records(12);
-  SnapshotSource source(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart);
   SnapshotSink sink(10);
   sink.start(5);
   std::vector<abi::Record> ended = records;
@@ -177,7 +186,7 @@ struct DamageCase {
 class DamageTest : public testing::TestWithParam<DamageCase> {};
 TEST_P(DamageTest, FailsAndSaysSo) {
   const std::vector<abi::Record> records = live_records(12000);
-  SnapshotSource source(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart);
   SnapshotSink sink;
   sink.start(5);
   EXPECT_EQ(transfer(source, sink, records, GetParam().damage).status.code(), GetParam().code);
@@ -202,7 +211,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(FullSync, MessagesOfAnotherSnapshotAreRefused) {
   const std::vector<abi::Record> records = live_records(5);
-  SnapshotSource source(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart);
   SnapshotSink sink;
   sink.start(6);
   EXPECT_EQ(transfer(source, sink, records).status.code(), absl::StatusCode::kFailedPrecondition);
@@ -210,13 +219,13 @@ TEST(FullSync, MessagesOfAnotherSnapshotAreRefused) {
 
 TEST(FullSync, ConfirmationsOfWhatWasNotSentAreRefused) {
   const std::vector<abi::Record> records = live_records(5);
-  SnapshotSource source(5, 1, records.size()), again(5, 1, records.size());
+  SnapshotSource source(5, 1, records.size(), kStart), again(5, 1, records.size(), kStart);
   SnapshotSink sink;
   sink.start(5);
   std::vector<std::string> out, answers;
   std::vector<abi::Record> got;
   scan(source, records, &out);
-  source.finish(kPosition, &out);
+  ASSERT_TRUE(source.finish(kPosition, &out));
   for (const std::string& m : out) ASSERT_TRUE(sink.on_message(m, 0, &got, &answers).ok());
   EXPECT_FALSE(again.on_confirmation(answers[0]).ok());
   EXPECT_FALSE(source.on_confirmation("garbage").ok());
