@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -132,7 +133,8 @@ void Worker::sleep() {
   std::array<pollfd, kPortsMax + 3> fds;
   assert(wait_fds_.size() <= fds.size());
   for (size_t i = 0; i < wait_fds_.size(); ++i) fds[i] = {.fd = wait_fds_[i], .events = POLLIN, .revents = 0};
-  const timespec timeout = {.tv_sec = 0, .tv_nsec = kSleepNs};
+  const int64_t wait_ns = std::clamp<int64_t>(data_->next_deadline_ns() - clock_.now_ns(), 0, kSleepNs);
+  const timespec timeout = {.tv_sec = 0, .tv_nsec = wait_ns};
   ppoll(fds.data(), wait_fds_.size(), &timeout, nullptr);
   rings_->data_wake.clear();
   tasks_.wake().clear();

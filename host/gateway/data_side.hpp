@@ -35,6 +35,8 @@ class DataSide {
   void command(int64_t now_ns, const DataCommand& command);
   // To be called after each round of frames and datagrams, and every millisecond at least.
   void poll(int64_t now_ns);
+  // Until when poll() may wait, if no frame or datagram comes.
+  int64_t next_deadline_ns() const { return sync_->next_deadline_ns(); }
 
   Dataplane& dataplane() { return *dataplane_; }
   SyncAgent& sync() { return *sync_; }

@@ -191,9 +191,9 @@ void Dataplane::publish(int64_t now_ns) {
 
 void Dataplane::age(int64_t now_ns) {
   const uint64_t slots = engine_->slots();
-  const int64_t elapsed = std::min(now_ns - aged_ns_, kAgeRoundNs);
-  uint64_t todo = static_cast<uint64_t>(static_cast<double>(slots) * static_cast<double>(elapsed) /
-                                        static_cast<double>(kAgeRoundNs));
+  const int64_t elapsed = std::min<int64_t>(now_ns - aged_ns_, 1'000'000'000);
+  const uint64_t per_second = std::min(slots, kAgeSlotsPerSecond);
+  uint64_t todo = static_cast<uint64_t>(static_cast<double>(per_second) * static_cast<double>(elapsed) / 1e9);
   if (todo == 0) return;
   aged_ns_ = now_ns;
   while (todo != 0) {

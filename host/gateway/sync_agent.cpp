@@ -1,5 +1,6 @@
 #include "host/gateway/sync_agent.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -121,6 +122,15 @@ void SyncAgent::poll(int64_t now_ns) {
       for (const auto& peer : peers_) out_->send_datagram(peer->id, datagram);
     });
   }
+}
+
+int64_t SyncAgent::next_deadline_ns() const {
+  int64_t deadline_ns = INT64_MAX;
+  for (const auto& peer : peers_) {
+    deadline_ns = std::min({deadline_ns, peer->sender->next_deadline_ns(), peer->receiver->next_deadline_ns()});
+    if (peer->source != nullptr && peer->source->wants_records()) deadline_ns = 0;
+  }
+  return deadline_ns;
 }
 
 void SyncAgent::follow(cluster::MemberId active, uint64_t incarnation) {

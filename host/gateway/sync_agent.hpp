@@ -63,6 +63,8 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
 
   void on_datagram(int64_t now_ns, cluster::MemberId peer, absl::Span<const uint8_t> datagram);
   void poll(int64_t now_ns);
+  // When poll() has something to do; now, while a full sync is given as fast as the joiner takes it.
+  int64_t next_deadline_ns() const;
 
   // Whose deltas are taken from now on; kNoMember: nobody's.
   void follow(cluster::MemberId active, uint64_t incarnation);
