@@ -25,6 +25,7 @@ struct SetRole {
   int64_t lease_until_ns = 0;     // kActive only
   MemberId relay_to = kNoMember;  // kStandby, kIdle after a handover, kHandingOver: pass packets that still arrive on
   int64_t relay_until_ns = 0;
+  MemberId taken_from = kNoMember;  // kActive: the member that handed over, and so holds all that this one holds
 };
 struct RenewLease {  // kActive goes on; the role's other fields stay
   int64_t lease_until_ns = 0;

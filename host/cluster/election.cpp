@@ -197,7 +197,8 @@ void StateMachine::become_active(Cause cause, MemberId about, int64_t now_ns, Ac
   count(ClusterCounter::kTakeovers);
   role_ = Role::kActive;
   lease_until_ns_ = now_ns + config_.timers.lease_ns;  // of the report that this event sends
-  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0});
+  const MemberId taken_from = cause == Cause::kHandoverAccepted ? about : kNoMember;
+  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0, taken_from});
   announce_round_ = 0;
   active_since_ns_ = now_ns;
 }

@@ -26,7 +26,7 @@ void StateMachine::handover_prepared(uint64_t id, uint64_t position, int64_t now
     handover_.since_ns = now_ns;
     role_ = Role::kHandingOver;
     lease_until_ns_ = 0;
-    out.push_back(SetRole{role_, own_epoch_, 0, handover_.target, INT64_MAX});
+    out.push_back(SetRole{role_, own_epoch_, 0, handover_.target, INT64_MAX, kNoMember});
     report_urgently();
   }
   end(now_ns, out);
@@ -44,7 +44,7 @@ void StateMachine::cancel_handover(int64_t now_ns, Actions& out) {
     change_state(MemberState::kDown, Cause::kCriticalDevice, best_standby()->config.id, now_ns, out);
     return;
   }
-  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0});
+  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0, kNoMember});
 }
 
 // The target has said that it did not take the role and never will take it by this offer.
@@ -57,7 +57,7 @@ void StateMachine::resume_after_offer(int64_t now_ns, Actions& out) {
   lease_until_ns_ = now_ns + config_.timers.lease_ns;
   count(ClusterCounter::kHandoversCancelled);
   log_cause(Cause::kHandoverResumed, target, now_ns, out);
-  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0});
+  out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0, kNoMember});
   report_urgently();
 }
 

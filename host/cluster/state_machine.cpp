@@ -111,7 +111,7 @@ void StateMachine::change_state(MemberState to, Cause cause, MemberId about, int
   role_ = to == MemberState::kStandby ? Role::kStandby : Role::kIdle;
   lease_until_ns_ = 0;
   const bool relays = now_ns < relay_until_ns_;
-  out.push_back(SetRole{role_, epoch(), 0, relays ? relay_to_ : kNoMember, relays ? relay_until_ns_ : 0});
+  out.push_back(SetRole{role_, epoch(), 0, relays ? relay_to_ : kNoMember, relays ? relay_until_ns_ : 0, kNoMember});
 }
 
 void StateMachine::note_active(MemberId id) {

@@ -68,6 +68,8 @@ void Cluster::deliver(MemberId id, uint64_t incarnation, std::function<void(Stat
 
 void Cluster::resume(MemberId id) {
   nodes_[id].paused = false;
+  // Its workers run before its control thread has read anything: only the lease stops them.
+  if (deciders().size() > 1) ++doubly_ns_;
   auto held = std::move(nodes_[id].held);
   nodes_[id].held.clear();
   for (auto& what : held) what();

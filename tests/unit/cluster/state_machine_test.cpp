@@ -215,6 +215,45 @@ TEST(Handover, WithoutAStandbyItIsRefused) {
   EXPECT_THAT(c.deciders(), ElementsAre(1));
 }
 
+// ---- election, step by step ----
+
+TEST(Election, ClaimNeedsThePromiseOfEveryLivingPeerAfterTheClaim) {
+  ClusterConfig config;
+  config.own_id = 1;
+  config.members = {{1, 1}, {2, 2}};
+  config.interfaces = {{"eth0", false}};
+  config.incarnation = 77;
+  StateMachine m(config, 0);
+  Report peer;
+  peer.member = 2;
+  peer.incarnation = 88;
+  peer.state = MemberState::kReady;
+  int64_t now = 0;
+  const auto hear = [&](uint64_t echo, MemberId promised_to) {
+    ++peer.report_sequence;
+    peer.peers[0] = {77, echo, MemberState::kReady, 0};
+    peer.promised_to = promised_to;
+    Actions out;
+    m.report_received(0, peer, now += kMs, out);
+  };
+  Actions out;
+  m.tick(0, out);
+  hear(0, kNoMember);  // unproven: our next report is the challenge
+  m.tick(now += 2 * kMs, out);
+  hear(m.report().report_sequence, kNoMember);
+  ASSERT_EQ(m.state(), MemberState::kReady);
+  ASSERT_TRUE(m.report().claims_active);
+  const uint64_t claim = m.report().report_sequence;
+  hear(claim, kNoMember);
+  EXPECT_EQ(m.state(), MemberState::kReady) << "heard, and not promised";
+  hear(claim, 2);
+  EXPECT_EQ(m.state(), MemberState::kReady) << "promised to another";
+  hear(claim - 1, 1);
+  EXPECT_EQ(m.state(), MemberState::kReady) << "a promise for an earlier claim";
+  hear(claim, 1);
+  EXPECT_EQ(m.state(), MemberState::kActive);
+}
+
 // ---- trust and oddities ----
 
 TEST(StateMachine, RecordedReportsOfAnOlderIncarnationDoNothing) {

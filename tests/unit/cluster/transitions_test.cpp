@@ -1,8 +1,8 @@
 // The document and the code have the same table of transitions.
 #include <fstream>
-#include <regex>
 #include <set>
 
+#include "absl/strings/str_split.h"
 #include "host/cluster/member_state.hpp"
 
 namespace phalanx::cluster {
@@ -15,11 +15,11 @@ TEST(Transitions, AreTheOnesInTheDocument) {
   ASSERT_TRUE(in) << here;
   std::set<std::string> documented, coded;
   bool inside = false;
-  const std::regex row(R"(\| ([A-Z][A-Za-z ]*) \| ([A-Z][A-Za-z]*) \| ([A-Z][A-Za-z ]*) \|)");
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with("## ")) inside = line == "## Transitions";
-    std::smatch m;
-    if (inside && std::regex_match(line, m, row)) documented.insert(m.str(1) + "/" + m.str(2) + "/" + m.str(3));
+    const std::vector<std::string> cells = absl::StrSplit(line, " | ");
+    if (!inside || cells.size() != 3 || cells[1] == "cause") continue;
+    documented.insert(cells[0].substr(2) + "/" + cells[1] + "/" + cells[2].substr(0, cells[2].size() - 2));
   }
   for (const Transition& t : transitions()) {
     coded.insert(std::string(to_string(t.from)) + "/" + std::string(name_of(t.cause)) + "/" +
