@@ -54,9 +54,14 @@ void DataSide::set_role(int64_t now_ns, const cluster::SetRole& command) {
   preparing_.reset();
   holding_ = command.role == cluster::Role::kHandingOver;
   role_ = command.role;
-  // Handed over without loss: what the new active member holds, this one holds too.
-  if (was_active && role_ == cluster::Role::kStandby && command.relay_to != cluster::kNoMember) {
-    sync_->handed_over(command.relay_to);
+  const bool is_active = role_ == cluster::Role::kActive || role_ == cluster::Role::kHandingOver;
+  if (is_active && !was_active) sync_->start_deciding(now_ns, command.taken_from);
+  if (was_active && !is_active) {
+    dataplane_->publish(now_ns);
+    sync_->flush(now_ns);
+    sync_->stop_deciding();
+    // Handed over without loss: what the new active member holds, this one holds too.
+    if (command.relay_to != cluster::kNoMember) sync_->handed_over(command.relay_to);
   }
   const bool relays = role_ == cluster::Role::kStandby || role_ == cluster::Role::kIdle;
   dataplane_->set_role(now_ns, {.active = role_ == cluster::Role::kActive,

@@ -87,6 +87,52 @@ void SyncAgent::on_datagram(int64_t now_ns, cluster::MemberId id, absl::Span<con
   receiving_from_followed_ = peer == following_;
   peer->receiver->on_datagram(now_ns, datagram);
   receiving_from_followed_ = false;
+  if (peer == following_) watch_stream();
+}
+
+// The followed member has begun another stream: one that continues from a handover needs no full sync, any other does,
+// and a full sync under way was for the stream before.
+void SyncAgent::watch_stream() {
+  sync::DeltaReceiver& receiver = *following_->receiver;
+  if (receiver.sender_incarnation() != following_incarnation_ || receiver.stream() == followed_stream_) return;
+  if (joining_) stop_joining(true);
+  if (!continuing_) return;
+  continuing_ = false;
+  if (sync::continues(receiver.stream())) {
+    receiver.full_synced(receiver.full_sync_request());
+  } else {
+    complete_ = false;
+  }
+}
+
+void SyncAgent::stop_joining(bool failed) {
+  wanted_ = joining_ = false;
+  failed_ = failed;
+  snapshot_sink_.finish();
+}
+
+void SyncAgent::start_deciding(int64_t now_ns, cluster::MemberId taken_from) {
+  now_ns_ = now_ns;
+  stop_joining(false);
+  complete_ = continuing_ = false;
+  for (const auto& peer : peers_) {
+    // What waits behind a gap of the former active member's stream is taken now.
+    receiving_from_followed_ = peer.get() == following_;
+    peer->receiver->set_listening(false);
+    receiving_from_followed_ = false;
+    if (peer->id == taken_from && peer->receiver->joined()) {
+      peer->sender->start_continuing(now_ns, peer->receiver->sender_incarnation());
+    } else if (peer->sender->state() == sync::SenderState::kIdle) {
+      peer->sender->start(now_ns);
+    }
+  }
+}
+
+void SyncAgent::stop_deciding() {
+  for (const auto& peer : peers_) {
+    peer->receiver->set_listening(true);
+    peer->source.reset();
+  }
 }
 
 // Records of the member that is followed; of any other they are what it decided without the right to.
@@ -135,25 +181,30 @@ int64_t SyncAgent::next_deadline_ns() const {
 
 void SyncAgent::follow(cluster::MemberId active, uint64_t incarnation) {
   Peer* peer = find(active);
-  if (peer != following_ || incarnation != following_incarnation_) complete_ = false;
+  if (peer != following_ || incarnation != following_incarnation_) {
+    complete_ = continuing_ = false;
+    if (joining_ || wanted_) stop_joining(true);
+  }
   following_ = peer;
   following_incarnation_ = incarnation;
+  for (const auto& each : peers_) each->sender->stop();
 }
 
 void SyncAgent::handed_over(cluster::MemberId active) {
   Peer* peer = find(active);
-  if (peer == nullptr || !peer->receiver->joined()) return;
+  if (peer == nullptr || peer->sender->peer_incarnation() == 0) return;
   following_ = peer;
-  following_incarnation_ = peer->receiver->sender_incarnation();
-  peer->receiver->full_synced(peer->receiver->full_sync_request());
-  complete_ = true;
+  following_incarnation_ = peer->sender->peer_incarnation();
+  followed_stream_ = peer->receiver->sender_incarnation() == following_incarnation_ ? peer->receiver->stream() : 0;
+  complete_ = continuing_ = true;
+  failed_ = false;
+  for (const auto& each : peers_) each->sender->stop();
 }
 
 void SyncAgent::start_full_sync(cluster::MemberId from, uint32_t sync_id) {
   sync_id_ = sync_id;
-  failed_ = false;
-  joining_ = false;
-  complete_ = false;
+  stop_joining(false);
+  complete_ = continuing_ = false;
   Peer* peer = find(from);
   if (peer == nullptr) {
     failed_ = true;
@@ -167,11 +218,13 @@ void SyncAgent::start_full_sync(cluster::MemberId from, uint32_t sync_id) {
 
 // Deltas must be coming before the snapshot is taken, or what changes in between would be in neither.
 void SyncAgent::join() {
+  if (following_ == nullptr) return;
   const sync::DeltaReceiver& receiver = *following_->receiver;
   if (!receiver.joined() || receiver.sender_incarnation() != following_incarnation_) return;
   wanted_ = false;
   joining_ = true;
   request_ = receiver.full_sync_request();
+  followed_stream_ = receiver.stream();
   ++snapshot_;
   snapshot_sink_.start(snapshot_);
   out_->open_full_sync(following_->id, {.joiner = config_.member,
@@ -187,11 +240,7 @@ void SyncAgent::full_sync_message(int64_t now_ns, uint64_t snapshot, std::string
   answers_.clear();
   const absl::Status status =
       snapshot_sink_.on_message(message, static_cast<uint32_t>(now_ns / 1'000'000), &records_, &answers_);
-  if (!status.ok()) {
-    joining_ = false;
-    failed_ = true;
-    return;
-  }
+  if (!status.ok()) return stop_joining(true);
   dataplane_->apply(now_ns, records_);
   for (std::string& answer : answers_) out_->answer_full_sync(snapshot, std::move(answer));
 }
@@ -200,18 +249,18 @@ void SyncAgent::full_sync_closed(uint64_t snapshot) {
   if (!joining_ || snapshot != snapshot_) return;
   // With the trailer in, only deltas before its position are still on their way, and those need no stream.
   if (snapshot_sink_.trailer_in()) return;
-  joining_ = false;
-  failed_ = true;
+  stop_joining(true);
 }
 
 absl::Status SyncAgent::give_full_sync(int64_t now_ns, const FullSyncOpen& open) {
   Peer* peer = find(open.joiner);
   if (peer == nullptr) return absl::NotFoundError(absl::StrCat("member ", open.joiner, " is no peer"));
   if (!dataplane_->deciding(now_ns)) return absl::FailedPreconditionError("this member is not active");
-  if (peer->sender->state() != sync::SenderState::kStreaming || peer->sender->stream() != open.delta_stream) {
+  if (!peer->sender->may_snapshot(open.delta_stream)) {
     return absl::FailedPreconditionError("the joiner does not listen to the present delta stream");
   }
-  peer->source = std::make_unique<sync::SnapshotSource>(open.snapshot, 1, dataplane_->engine().slots());
+  peer->source = std::make_unique<sync::SnapshotSource>(open.snapshot, 1, dataplane_->engine().slots(),
+                                                        peer->sender->delta_position());
   peer->snapshot = open.snapshot;
   peer->trailer_sent = false;
   return absl::OkStatus();
@@ -228,9 +277,8 @@ void SyncAgent::give(int64_t now_ns, Peer& peer) {
   if (peer.source->scanned() && !peer.trailer_sent) {
     dataplane_->publish(now_ns);
     peer.sender->flush(now_ns);
-    peer.source->finish(
-        {.incarnation = config_.incarnation, .stream = peer.sender->stream(), .sequence = peer.sender->position()},
-        &messages);
+    // The joiner sees by itself that the stream is another, and asks anew.
+    if (!peer.source->finish(peer.sender->delta_position(), &messages)) return peer.source.reset();
     peer.trailer_sent = true;
   }
   for (std::string& message : messages) out_->give_full_sync(peer.id, peer.snapshot, std::move(message));
@@ -273,6 +321,7 @@ uint64_t SyncAgent::unacknowledged(cluster::MemberId id) const {
 uint64_t SyncAgent::position_taken() const { return following_ == nullptr ? 0 : following_->receiver->position(); }
 
 bool SyncAgent::whole() const {
+  if (continuing_) return complete_;
   return complete_ && following_ != nullptr && !following_->receiver->needs_full_sync() &&
          following_->receiver->sender_incarnation() == following_incarnation_;
 }

@@ -66,6 +66,12 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   // When poll() has something to do; now, while a full sync is given as fast as the joiner takes it.
   int64_t next_deadline_ns() const;
 
+  // This member decides from now on and streams its changes to all peers. `taken_from`: the peer that handed over, and so
+  // holds all that this member holds; kNoMember if there is none.
+  void start_deciding(int64_t now_ns, cluster::MemberId taken_from);
+  // It decides no longer, but still holds the latest state: what it has sent is still brought to the peers, until another
+  // member is followed.
+  void stop_deciding();
   // Whose deltas are taken from now on; kNoMember: nobody's.
   void follow(cluster::MemberId active, uint64_t incarnation);
   // This member decided until now and handed over without loss: it holds all that the new active member holds.
@@ -106,6 +112,8 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   void apply(absl::Span<const abi::Record> records) override;
   Peer* find(cluster::MemberId id) const;
   void join();
+  void stop_joining(bool failed);
+  void watch_stream();
   void give(int64_t now_ns, Peer& peer);
 
   SyncConfig config_;
@@ -125,6 +133,9 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   bool joining_ = false;  // chunks are coming
   bool failed_ = false;
   bool complete_ = false;  // all of the followed member's state is here
+  // This member has handed over, and the stream of the new active member hasn't begun yet.
+  bool continuing_ = false;
+  uint32_t followed_stream_ = 0;  // while joining: the stream that the full sync goes with; while continuing: the one before
   uint64_t snapshot_ = 0;
   uint64_t request_ = 0;  // the receiver's full_sync_request() that this one answers
   std::vector<abi::Record> records_;

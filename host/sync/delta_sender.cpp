@@ -50,6 +50,19 @@ DeltaSender::DeltaSender(const DeltaSenderConfig& config, DatagramSink* out)
 
 void DeltaSender::start(int64_t now_ns) { new_stream(SenderState::kConnecting, now_ns); }
 
+void DeltaSender::start_continuing(int64_t now_ns, uint64_t peer_incarnation) {
+  absl::StatusOr<SealingKey> key = ack_key(peer_incarnation);
+  if (!key.ok()) {
+    counters_.add(Counter::kSealFailures);
+    return start(now_ns);
+  }
+  if (peer_incarnation != peer_incarnation_) peer_counter_ = 0;
+  peer_incarnation_ = peer_incarnation;
+  peer_key_ = *std::move(key);
+  counters_.add(Counter::kStreams);
+  new_stream(SenderState::kStreaming, now_ns, true);
+}
+
 void DeltaSender::stop() {
   forget();
   state_ = SenderState::kIdle;
@@ -180,12 +193,12 @@ void DeltaSender::forget() {
 
 // A stream that has lost a change must not go on as if it had not: its successor has another name, another key, and
 // makes the peer full-sync.
-void DeltaSender::new_stream(SenderState state, int64_t now_ns) {
+void DeltaSender::new_stream(SenderState state, int64_t now_ns, bool continuing) {
   forget();
   state_ = state;
   seal_.reset();
-  if (stream_ < UINT32_MAX) {
-    ++stream_;
+  if (stream_ < UINT32_MAX - 1) {
+    stream_ += continues(stream_ + 1) == continuing ? 1 : 2;
     const Identity& id = config_.identity;
     absl::StatusOr<SealingKey> key = SealingKey::derive(
         config_.key, {id.cluster, id.member, id.peer, id.channel, stream_, id.incarnation}, SealingKey::Use::kSeal);

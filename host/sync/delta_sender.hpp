@@ -36,6 +36,9 @@ inline constexpr int64_t kIdleSolicitNs =
     200'000'000;  // heartbeat: finds a peer that has restarted while nothing changes
 inline constexpr int64_t kDrainSolicitNs = 1'000'000;  // while a handover waits for drained()
 
+// A stream's number is even if its receiver held everything when it began (start_continuing), odd if it needs a full sync.
+inline bool continues(uint32_t stream) { return stream % 2 == 0; }
+
 // Where the stream stands.
 #define PHALANX_SENDER_STATES(X)                                                                \
   X(kIdle, "Idle")             /* not started: the member is no sender */                       \
@@ -73,6 +76,9 @@ class DeltaSender {
   // Offers a new stream to the peer: this member is the active one now. From kStreaming on, changes are kept for the
   // peer.
   void start(int64_t now_ns);
+  // The same, after `peer_incarnation` has handed the role over without loss: it holds all that this member holds, so every
+  // change is kept for it from now on, before it has answered, and the stream's number says that it needs no full sync.
+  void start_continuing(int64_t now_ns, uint64_t peer_incarnation);
   // This member is a sender no more; whatever waits is forgotten. start() may follow, with another stream.
   void stop();
 
@@ -93,6 +99,7 @@ class DeltaSender {
 
   SenderState state() const { return state_; }
   uint32_t stream() const { return stream_; }
+  uint64_t peer_incarnation() const { return peer_incarnation_; }  // that answered last; 0: none
   // Whether a full sync for a receiver of `stream` may start scanning: what changes from now on is kept for it. A
   // receiver can have joined a moment before the sender knows of it.
   bool may_snapshot(uint32_t stream) const { return state_ == SenderState::kStreaming && stream == stream_; }
@@ -127,7 +134,8 @@ class DeltaSender {
   void retransmit_timeout(int64_t now_ns);
   void lose_sync(int64_t now_ns);
   void forget();
-  void new_stream(SenderState state, int64_t now_ns);
+  void new_stream(SenderState state, int64_t now_ns, bool continuing = false);
+  absl::StatusOr<SealingKey> ack_key(uint64_t peer_incarnation) const;
   ClearHeader clear_header(MessageKind kind, uint64_t counter) const;
   std::optional<Ack> open_ack(absl::Span<const uint8_t> datagram, ClearHeader* header);
   void follow_peer(const ClearHeader& header, const Ack& ack, int64_t now_ns);

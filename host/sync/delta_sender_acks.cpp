@@ -84,6 +84,12 @@ void DeltaSender::retransmit(uint64_t sequence, int64_t now_ns) {
   send({slot.data, slot.bytes});  // the very bytes of the first time: the nonce is used for nothing else
 }
 
+absl::StatusOr<SealingKey> DeltaSender::ack_key(uint64_t peer_incarnation) const {
+  const Identity& id = config_.identity;
+  return SealingKey::derive(config_.key, {id.cluster, id.peer, id.member, id.channel, 0, peer_incarnation},
+                            SealingKey::Use::kOpen);
+}
+
 // What kind of datagram it is, and whether it is authentic. Sets peer_key_ for a peer that shows up in a new
 // incarnation.
 std::optional<Ack> DeltaSender::open_ack(absl::Span<const uint8_t> datagram, ClearHeader* header) {
@@ -105,8 +111,7 @@ std::optional<Ack> DeltaSender::open_ack(absl::Span<const uint8_t> datagram, Cle
   if (known && clear->counter <= peer_counter_) return refuse(Counter::kRefusedReplay);
   std::optional<SealingKey> candidate;
   if (!known) {
-    absl::StatusOr<SealingKey> derived = SealingKey::derive(
-        config_.key, {id.cluster, id.peer, id.member, id.channel, 0, clear->incarnation}, SealingKey::Use::kOpen);
+    absl::StatusOr<SealingKey> derived = ack_key(clear->incarnation);
     if (!derived.ok()) return refuse(Counter::kSealFailures);
     candidate = *std::move(derived);
   }

@@ -317,7 +317,7 @@ TEST(Delta, AnEarlierStreamIsOverForGood) {
   p.sender->stop();
   p.sender->start(p.now_ns);
   p.run(20 * kMs);
-  ASSERT_EQ(p.receiver->stream(), 2u);
+  ASSERT_EQ(p.receiver->stream(), 3u);
   p.receiver->on_datagram(p.now_ns, old);
   EXPECT_EQ(p.received(Counter::kRefusedOldStream), 1u);
 }
