@@ -1,0 +1,1 @@
+"""The benchmarks' laboratory: one topology for Phalanx members and for Linux kernel routers."""
