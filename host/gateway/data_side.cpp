@@ -127,7 +127,8 @@ void DataSide::tell_probe_targets(int64_t now_ns) {
   std::array<size_t, kPortsMax> count{};
   known_hosts_ = 0;
   for (const routing::NeighbourView& neighbour : dataplane_->next_hops().neighbours().snapshot(now_ns)) {
-    if (neighbour.port >= dataplane_->ports().size()) continue;
+    // The probe is an ARP one; a network of IPv6 hosts alone has nobody to ask.
+    if (neighbour.port >= dataplane_->ports().size() || !neighbour.address.is_v4()) continue;
     const PortConfig& port = dataplane_->ports()[neighbour.port];
     if (count[port.device]++ >= kProbeTargetsPerDevice) continue;
     known_hosts_ |= uint64_t{1} << port.device;
