@@ -6,9 +6,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
 
 namespace phalanx::daemon::log {
 namespace {
+
+// A minute of lines at the limit.
+constexpr size_t kLinesWaiting = 60 * kLinesPerSecond;
 
 // spdlog keeps the logger; this limits what reaches it.
 bool allowed() {
@@ -30,7 +36,11 @@ bool allowed() {
 
 void set_up(std::string_view member, v1::LogLevel level) {
   // Lines are written by a thread of their own, and lost rather than waited for: the control thread logs too.
-  auto logger = spdlog::stderr_logger_mt<spdlog::async_factory_nonblock>("phalanxd");
+  // Made by hand: Debian's spdlog has no instance of its factory for loggers that don't wait.
+  spdlog::init_thread_pool(kLinesWaiting, 1);
+  auto logger =
+      std::make_shared<spdlog::async_logger>("phalanxd", std::make_shared<spdlog::sinks::stderr_sink_mt>(),
+                                             spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%f %l " + std::string(member) + " %v");
   logger->set_level(level == v1::LOG_LEVEL_DEBUG     ? spdlog::level::debug
                     : level == v1::LOG_LEVEL_WARNING ? spdlog::level::warn
