@@ -165,6 +165,7 @@ void ProbeClient::tick(int64_t now) {
         .add("t_s", static_cast<double>(now - start_ns_) / 1e9)
         .add("sent", sent_ - tick_sent_)
         .add("received", received_ - tick_received_)
+        .add("lost", any_ ? last_.sequence + 1 - received_ : 0)  // since the start, of those before the latest echo
         .add("rtt_p50_us", tick_rtt_.quantile_us(0.5))
         .add("rtt_p99_us", tick_rtt_.quantile_us(0.99))
         .add("silent_ms", static_cast<double>(now - last_.client_ns) / 1e6)

@@ -19,6 +19,7 @@ constexpr int64_t kTickNs = 20'000'000;
 constexpr size_t kConnectionsMax = 4096;
 constexpr size_t kChunk = 16384;
 constexpr int64_t kConnectPatienceNs = 10'000'000'000;
+constexpr int64_t kStalledNs = 1'000'000'000;  // a connection that says nothing for so long stands still
 constexpr uint64_t kHelloMagic = 0x6d72747378687000;
 
 // The client's first bytes: how the server computes both streams.
@@ -231,18 +232,25 @@ void Streams::turn(int64_t until_ns) {
 void Streams::follow(int64_t now) {
   next_line_ns_ = now + 1'000'000'000;
   uint64_t received = 0;
+  uint64_t wrong = 0;
   size_t lost = 0;
+  size_t stalled = 0;
   int64_t silent_ns = 0;
   for (const auto& c : all_) {
     received += c->received();
+    wrong += c->wrong();
     lost += c->state() == State::kLost;
-    if (c->live() && c->started()) silent_ns = std::max(silent_ns, now - c->last_received_ns());
+    if (!c->live() || !c->started()) continue;
+    silent_ns = std::max(silent_ns, now - c->last_received_ns());
+    stalled += now - c->last_received_ns() > kStalledNs;
   }
   Json()
       .add("alive", uint64_t{live()})
       .add("lost", uint64_t{lost})
       .add("newly_lost", uint64_t{lost - line_lost_})
+      .add("stalled", uint64_t{stalled})
       .add("received_bytes", received - line_received_)
+      .add("wrong_bytes", wrong)
       .add("longest_silence_ms", static_cast<double>(silent_ns) / 1e6)
       .print();
   line_received_ = received;
