@@ -33,56 +33,52 @@ uint32_t CpuEngine::find_entry(const hls::FlowKey& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t entry) { return holds(entry, key); });
 }
 
-// The pipeline of every lookup. Keys go through it in blocks of eight, as the hash takes them; each stage works on the
-// block that entered some blocks before, by when what that one asked for has come:
-//   0: hash, ask for the primary bucket
-//   2: compare tags, ask for the record, or for the alternate bucket if only that may have the key
-//   3: compare tags there, ask for the record
-//   5: finish(i, hash, guess), in order
-// The index doesn't change meanwhile. Distances are measured: more put more lines in flight than the core has buffers
-// for.
+// The pipeline of every lookup. Keys go through it in blocks; each stage works on the block that entered some steps
+// before, by when what that one asked for has come:
+//   at once: hash, ask for the primary bucket
+//   kTagsAfter: compare tags, ask for the record, or for the alternate bucket if only that may have the key
+//   kRestAfter: compare tags there; ask for the rest of each record, whose page is known by now
+//   kFinishAfter: finish(i, hash, guess), in order
+// The index doesn't change meanwhile. Requests in blocks of four keep several page walks going at once and still mix
+// with the work of finish(), which they overlap; fewer or more, nearer or farther were slower at every size of table
+// measured.
 template <size_t kRecordLines, typename Finish>
 void CpuEngine::pipeline(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const {
-  constexpr size_t kBlock = 8;
-  constexpr size_t kTagsAfter = 2, kElsewhereAfter = 3, kFinishAfter = 5;
+  constexpr size_t kBlock = 4;
+  constexpr size_t kHashed = 2 * kBlock;  // keys hashed together, as many as the hash has lanes
+  constexpr size_t kTagsAfter = 2, kRestAfter = 3, kFinishAfter = 4;
   std::array<uint64_t, kGroup> hashes;
   std::array<uint32_t, kGroup> guesses;
-  std::array<uint8_t, kGroup / kBlock> elsewhere;  // bit i: the block's key i
-  const auto ask_for_record = [&](uint32_t guess) {
+  std::array<bool, kGroup> elsewhere;
+  const auto ask_for_line = [&](uint32_t guess, size_t line) {
     if (guess == kNone) return;
-    const char* line = reinterpret_cast<const char*>(store_.address(guess & ~kTranslated));
-    __builtin_prefetch(line, 1, 3);
-    if (kRecordLines == 2) __builtin_prefetch(line + 64, 1, 3);
+    __builtin_prefetch(reinterpret_cast<const char*>(store_.address(guess & ~kTranslated)) + 64 * line, 1, 3);
   };
   const size_t blocks = (count + kBlock - 1) / kBlock;
   for (size_t step = 0; step < blocks + kFinishAfter; ++step) {
-    if (step < blocks) {
-      const size_t begin = step * kBlock, end = std::min(begin + kBlock, count);
-      hash_keys_(keys + begin, end - begin, config_.hash_seed, hashes.data() + begin);
-      for (size_t i = begin; i < end; ++i) index_.prefetch(hashes[i]);
+    // Calls stage(i) for the keys of the block that entered `ago` steps ago.
+    const auto for_block = [&](size_t ago, auto&& stage) __attribute__((always_inline)) {
+      if (step - ago >= blocks) return;  // not yet, or no more
+      const size_t begin = (step - ago) * kBlock, end = std::min(begin + kBlock, count);
+      for (size_t i = begin; i < end; ++i) stage(i);
+    };
+    const size_t entered = step * kBlock;
+    if (entered % kHashed == 0 && entered < count) {
+      hash_keys_(keys + entered, std::min(kHashed, count - entered), config_.hash_seed, hashes.data() + entered);
     }
-    if (const size_t block = step - kTagsAfter; block < blocks) {
-      const size_t begin = block * kBlock, end = std::min(begin + kBlock, count);
-      uint32_t late = 0;
-      for (size_t i = begin; i < end; ++i) {
-        bool is_late = false;
-        guesses[i] = index_.guess(hashes[i], is_late);
-        late |= static_cast<uint32_t>(is_late) << (i - begin);
-        ask_for_record(guesses[i]);
-      }
-      elsewhere[block] = static_cast<uint8_t>(late);
-    }
-    if (const size_t block = step - kElsewhereAfter; block < blocks) {
-      for (uint32_t late = elsewhere[block]; late != 0; late &= late - 1) {
-        const size_t i = block * kBlock + static_cast<size_t>(std::countr_zero(late));
+    for_block(0, [&](size_t i) { index_.prefetch(hashes[i]); });
+    for_block(kTagsAfter, [&](size_t i) {
+      guesses[i] = index_.guess(hashes[i], elsewhere[i]);
+      ask_for_line(guesses[i], 0);
+    });
+    for_block(kRestAfter, [&](size_t i) {
+      if (elsewhere[i]) [[unlikely]] {
         guesses[i] = index_.guess_elsewhere(hashes[i]);
-        ask_for_record(guesses[i]);
+        ask_for_line(guesses[i], 0);
       }
-    }
-    if (const size_t block = step - kFinishAfter; block < blocks) {
-      const size_t begin = block * kBlock, end = std::min(begin + kBlock, count);
-      for (size_t i = begin; i < end; ++i) finish(i, hashes[i], guesses[i]);
-    }
+      if (kRecordLines == 2) ask_for_line(guesses[i], 1);
+    });
+    for_block(kFinishAfter, [&](size_t i) { finish(i, hashes[i], guesses[i]); });
   }
 }
 
@@ -95,8 +91,8 @@ void CpuEngine::look_up(const Batch& batch, size_t begin, size_t end) {
   });
 }
 
-void CpuEngine::look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess,
-                            abi::Completion& completion) {
+[[gnu::flatten]] void CpuEngine::look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess,
+                                             abi::Completion& completion) {
   completion = {};
   if (guess != kNone) [[likely]] {
     const uint32_t slot = guess & ~kTranslated;
