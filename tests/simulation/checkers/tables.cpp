@@ -13,6 +13,16 @@ namespace {
 using Key = std::tuple<uint64_t, uint64_t, uint64_t, uint64_t, uint64_t>;
 using Table = std::map<Key, abi::Record>;
 
+// What may differ between two changes that are told: the active member moves windows with each packet, and the standby
+// marks what it has installed to be re-anchored. The order says that both hold the same told state.
+abi::Record settled(abi::Record record) {
+  hls::Session& s = record.session;
+  s.side[0] = s.side[1] = {};
+  s.flags = static_cast<uint8_t>(s.flags & ~(hls::kReanchorOriginator | hls::kReanchorResponder));
+  s.tcp_flags = static_cast<uint8_t>(s.tcp_flags & ~(hls::kSideSyn | hls::kSideSyn << 4));
+  return record;
+}
+
 Table table_of(gateway::Member& member, int64_t now_ns, sync::TableDigest& digest) {
   Table table;
   uint64_t first = 0;
@@ -21,8 +31,8 @@ Table table_of(gateway::Member& member, int64_t now_ns, sync::TableDigest& diges
     for (const abi::Record& record : member.data().dataplane().scan(now_ns, first, 2048, &next)) {
       const hls::Session& s = record.session;
       if (s.state == hls::kStateFree || s.state == hls::kStateDeleted) continue;
-      table[{s.key.a_hi, s.key.a_lo, s.key.b_hi, s.key.b_lo, s.key.tail}] = record;
-      digest.add(record);
+      table[{s.key.a_hi, s.key.a_lo, s.key.b_hi, s.key.b_lo, s.key.tail}] = settled(record);
+      digest.add(settled(record));
     }
     first = next;
   } while (first != 0);
