@@ -58,7 +58,8 @@ class Accelerator {
   // Generations at or below `generation` are taken: the next INSERT gets a later one. Called when a member takes over.
   virtual void advance_generation(uint64_t generation) = 0;
   virtual uint64_t generation() const = 0;
-  // From now on no session is older than `now_ms`: a member that takes over does not end what it did not see age.
+  // Called when a member takes over. From now on no session is older than `now_ms`: it does not end what it did not see
+  // age. And a TCP session last seen before has its windows re-anchored: another member may have moved them.
   virtual void set_age_floor(uint32_t now_ms) = 0;
   // Forgets every session, without logging; before a full sync.
   virtual void clear() = 0;

@@ -113,6 +113,7 @@ void CpuEngine::complete_match(const abi::Operation& operation, uint32_t slot, u
                                abi::Completion& completion) {
   hls::Session& session = store_[slot];
   const uint64_t was_half_open = half_open(session.state);
+  hls::reanchor_if_older(session, age_floor_ms_);
   const hls::Track track = hls::track_packet(session, operation.packet, direction, now_ms_, track_config_);
   counters_.half_open += half_open(session.state) - was_half_open;
   if (track.log) store_.log_change(slot);

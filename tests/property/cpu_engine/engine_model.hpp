@@ -183,6 +183,7 @@ class EngineModel {
     Entry& e = found->second;
     const hls::Match match = hls::match_direction(e.session, e.wide, packet);
     if (!match.matched) return c;
+    hls::reanchor_if_older(e.session, floor_ms_);
     const hls::Track track = hls::track_packet(e.session, packet, match.direction, now_ms_, track_);
     describe(track, found->first, packet, match.direction, c);
     return c;
