@@ -133,7 +133,8 @@ int check_checkers() {
   for (const BreakInfo& info : kBreaks) {
     uint64_t found = 0;
     for (uint64_t seed = 1; seed <= kTries && found == 0; ++seed) {
-      for (const Violation& violation : World({seed, false, info.defect}).run().violations) {
+      const RunResult result = World({seed, false, info.defect}).run();
+      for (const Violation& violation : result.violations) {
         if (violation.checker == info.checker) found = seed;
       }
     }

@@ -189,7 +189,7 @@ void World::run_single() {
     } else {
       sessions_.release();
     }
-    if (options_.defect == Break::kForgetSessions) {
+    if (options_.defect == Break::kForgetSessions && healthy()) {
       nodes_[static_cast<size_t>(1 - active_node())]->member()->data().engine().clear();
       inject(Fault::kCrashActive);
     } else {
@@ -227,15 +227,18 @@ void World::run_storm() {
 void World::run_planned() {
   for (int i = 0; i < 3; ++i) {
     inject(Fault::kFailover);
-    if (i == 1) apply_defect("between");
     scheduler_.run_until(scheduler_.now_ns() + random_.between(300, 1500) * kMillisecondNs);
     heal_all();
     if (!wait_healthy(bound_ns_, "after the planned failover")) return;
   }
+  apply_defect();
+  scheduler_.run_until(scheduler_.now_ns() + 300 * kMillisecondNs);
 }
 
-void World::apply_defect(std::string_view) {
-  gateway::Member& standby = *nodes_[static_cast<size_t>(1 - active_node() < 0 ? 0 : 1 - active_node())]->member();
+void World::apply_defect() {
+  const int active = active_node();
+  if (active < 0) return;
+  gateway::Member& standby = *nodes_[static_cast<size_t>(1 - active)]->member();
   if (options_.defect == Break::kSecondDecider) {
     for (const auto& sw : switches_) sw->is_hub = true;
     standby.data().dataplane().set_role(scheduler_.now_ns(), {.active = true,
@@ -248,8 +251,9 @@ void World::apply_defect(std::string_view) {
   if (options_.defect == Break::kLostPacket) drop_one_ = true;
   if (options_.defect == Break::kSharedBinding) {
     const BindingsChecker::Key key{hls::kProtocolUdp, IpAddress::v4(1), 1024, IpAddress::v4(2), 7};
-    bindings_.translated(key, flows_.begin()->first, scheduler_.now_ns(), flows_, result_.violations);
-    bindings_.translated(key, std::next(flows_.begin())->first, scheduler_.now_ns(), flows_, result_.violations);
+    for (const auto& [id, flow] : flows_) {  // echo flows, which last
+      if (!flow.tcp) bindings_.translated(key, id, scheduler_.now_ns(), flows_, result_.violations);
+    }
   }
 }
 
@@ -272,7 +276,6 @@ void World::finish() {
     scheduler_.run_until(scheduler_.now_ns() + 10 * kMillisecondNs);
   }
   if (!difference.empty()) fail(Checker::kTables, difference);
-  deciders_.check(result_.violations);
   for (const auto& host : hosts_) {
     if (host->misdelivered() != 0)
       fail(Checker::kBindings, absl::StrCat(host->config().name, " got what isn't its own"));
@@ -299,6 +302,7 @@ RunResult World::run() {
     if (mode_ == Mode::kPlanned) run_planned();
     if (result_.violations.empty()) finish();
   }
+  deciders_.check(result_.violations);
   return std::move(result_);
 }
 

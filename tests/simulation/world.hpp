@@ -133,7 +133,7 @@ class World final : private NodeOutput {
   void run_storm();
   void run_planned();
   void finish();
-  void apply_defect(std::string_view when);
+  void apply_defect();
   void trace(const std::string& text);
   void fail(Checker checker, std::string what);
 
@@ -168,7 +168,6 @@ class World final : private NodeOutput {
   BindingsChecker bindings_;
   std::array<uint64_t, 2> epoch_seen_{}, epoch_life_{};
   bool drop_one_ = false;
-  uint64_t defect_age_ = 0;
   RunResult result_;
 };
 

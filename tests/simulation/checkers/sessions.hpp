@@ -15,11 +15,15 @@ class SessionsChecker {
  public:
   // A session counts as acknowledged when it was established so long before, with nothing outstanding since.
   static constexpr int64_t kSettledNs = 100 * kMillisecondNs;
+  static constexpr int64_t kWorksNs = 500 * kMillisecondNs;
 
   void protect(const std::map<uint32_t, Flow>& flows, int64_t now_ns) {
+    protected_.clear();
     for (const auto& [id, flow] : flows) {
       if (!flow.tcp || flow.done || flow.closing || flow.established_ns < 0 || !flow.server_established) continue;
-      if (now_ns - flow.established_ns >= kSettledNs) protected_.insert(id);
+      // One that no member knows any more, since both died, is beyond saving.
+      const bool works = now_ns - flow.answered_ns <= kWorksNs;
+      if (works && now_ns - flow.established_ns >= kSettledNs) protected_.insert(id);
     }
   }
   void release() { protected_.clear(); }
