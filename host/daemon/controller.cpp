@@ -70,6 +70,7 @@ void Controller::run() {
       control_->data_event(clock_.now_ns(), *event);
     }
     tasks_.run(*this, clock_.now_ns());
+    note_traffic();
     if (clock_.now_ns() >= control_->next_deadline_ns()) control_->tick(clock_.now_ns());
     sleep();
   }
@@ -132,6 +133,19 @@ void Controller::watch_worker() {
   worker_alive_ = alive;
   log::warning(alive ? "the worker runs again" : "the worker hangs");
   control_->worker(now_ns, alive);
+}
+
+// Packets that hosts send are as good a sign that this member isn't cut off as answers to probes, and come earlier. What is
+// older than the report interval says nothing about now.
+void Controller::note_traffic() {
+  const int64_t now_ns = clock_.now_ns();
+  const int64_t fresh_ns = control_->machine().config().timers.report_interval_ns;
+  for (size_t device = 0; device + 1 < sockets_.size(); ++device) {
+    const int64_t heard_ns = rings_->heard_ns[device].load(std::memory_order_relaxed);
+    if (heard_ns == heard_ns_[device] || now_ns - heard_ns > fresh_ns) continue;
+    heard_ns_[device] = heard_ns;
+    control_->host_heard(now_ns, static_cast<cluster::InterfaceIndex>(device));
+  }
 }
 
 void Controller::send_control_frame(cluster::InterfaceIndex interface, absl::Span<const uint8_t> ethernet) {

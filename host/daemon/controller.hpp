@@ -3,6 +3,7 @@
 #ifndef PHALANX_HOST_DAEMON_CONTROLLER_HPP
 #define PHALANX_HOST_DAEMON_CONTROLLER_HPP
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -55,6 +56,7 @@ class Controller final : private gateway::ControlOutput {
   void watch_peers();
   void watch_links();
   void watch_worker();
+  void note_traffic();
 
   void send_control_frame(cluster::InterfaceIndex interface, absl::Span<const uint8_t> ethernet) override;
   void data_command(const gateway::DataCommand& command) override;
@@ -68,6 +70,7 @@ class Controller final : private gateway::ControlOutput {
   std::unique_ptr<LivenessLinks> liveness_;
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<gateway::ControlSide> control_;
+  std::array<int64_t, kPortsMax> heard_ns_{};  // as noted last, by device
   bool worker_alive_ = true;
   std::thread thread_;
   std::atomic<bool> stopping_{false};

@@ -2,6 +2,7 @@
 #ifndef PHALANX_HOST_DAEMON_SIDE_RINGS_HPP
 #define PHALANX_HOST_DAEMON_SIDE_RINGS_HPP
 
+#include <array>
 #include <atomic>
 
 #include "host/daemon/spsc_ring.hpp"
@@ -21,6 +22,8 @@ struct SideRings {
   Wake control_wake;
   // When the worker last came by, for the control thread: a worker that hangs must not hold the active role.
   std::atomic<int64_t> worker_seen_ns{0};
+  // By device: when the worker last had a frame in hand that came by it, a sign that its network is there.
+  std::array<std::atomic<int64_t>, kPortsMax> heard_ns{};
   std::atomic<uint64_t> overflows{0};
 };
 

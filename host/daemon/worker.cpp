@@ -111,7 +111,9 @@ bool Worker::receive_frames() {
     if (count == 0) continue;
     busy = true;
     // The time is read after the frames are in hand: had the process been stopped before, the lease would show it.
-    data_->dataplane().receive(clock_.now_ns(), static_cast<gateway::DeviceIndex>(device),
+    const int64_t now_ns = clock_.now_ns();
+    rings_->heard_ns[device].store(now_ns, std::memory_order_relaxed);
+    data_->dataplane().receive(now_ns, static_cast<gateway::DeviceIndex>(device),
                                absl::MakeConstSpan(burst_.data(), count));
     ports_[device]->release();
   }

@@ -85,6 +85,11 @@ void ControlSide::link_changed(int64_t now_ns, cluster::InterfaceIndex interface
   if (interface + 1u < config_.interfaces.size()) out_->data_command(SetLink{interface, up});
 }
 
+void ControlSide::host_heard(int64_t now_ns, cluster::InterfaceIndex interface) {
+  machine_.probe_answered(interface, now_ns, actions_);
+  act(now_ns);
+}
+
 void ControlSide::peer_connected(int64_t now_ns, cluster::MemberId peer) {
   machine_.peer_connected(peer, now_ns, actions_);
   act(now_ns);

@@ -50,6 +50,8 @@ class ControlSide {
   void tick(int64_t now_ns);
   int64_t next_deadline_ns() const { return machine_.next_deadline_ns(); }
   void link_changed(int64_t now_ns, cluster::InterfaceIndex interface, bool up);
+  // A frame of a host came by this interface's data port.
+  void host_heard(int64_t now_ns, cluster::InterfaceIndex interface);
   void peer_connected(int64_t now_ns, cluster::MemberId peer);
   void peer_disconnected(int64_t now_ns, cluster::MemberId peer);
   void data_event(int64_t now_ns, const DataEvent& event);
