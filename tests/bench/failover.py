@@ -21,7 +21,8 @@ ADVERTS_S = (0.03, 0.1)
 
 
 def outage(cluster, traffic, deed, probe_s=3):
-    """One failure under probes, then all is put right again. (ms of the longest silence, probes lost)."""
+    """One failure under probes, then all is put right again. (ms of the outage, probes lost). The outage is the longest
+    silence, or the time of all probes lost if that is more: several short silences count together."""
     member = cluster.active()
     if not member:
         raise LabError("nobody is active before the failure")
@@ -37,8 +38,7 @@ def outage(cluster, traffic, deed, probe_s=3):
         raise LabError("no probe came back at all")
     if moved == member and deed != "silent_cut":
         raise LabError(f"{deed}: member {member} is still the active one")
-    # A gap that was still open at the end is as long as the rest of the run: an understatement, and long enough.
-    return result["longest_gap_ms"], result["lost"]
+    return max(result["longest_gap_ms"], result["lost"] * 1e3 / PROBE_RATE), result["lost"]
 
 
 def outages(context, cluster, rounds):
@@ -104,6 +104,8 @@ def false_takeovers(context):
             context.say(f"{seconds - max(deadline - time.monotonic(), 0):.0f} of {seconds} s, epoch {epoch} -> {ours.epoch()}")
         wait_until(lambda: not any(flood.running() for flood in floods), "the floods have ended", 30)
         taken = ours.epoch() - epoch
+        for member in ours.daemons if taken else ():
+            context.say(f"member {member}: " + " | ".join(ours.role_changes(member)[-6:]))
         their_changes = sum(theirs.state_changes(m) for m in (1, 2)) - changes
         # Each takeover of theirs is a change of both instances (LAN, WAN) at both routers.
         return [figures.figure("false_takeovers", [taken], theirs.label, [their_changes / 4],

@@ -22,7 +22,7 @@ GOALS = {
     "failover_silent_cut": ("ms", "ours<=", 40, "the same: all its cables go silent, carrier stays"),
     "failover_kill": ("ms", "ours<=", 20, "the same: kill -9 of its daemons"),
     "failover_planned_lost": ("probes", "ours<=", 0, "10 kHz probes lost: the role is handed over on purpose"),
-    "failover_planned": ("ms", None, None, "longest silence in the same"),
+    "failover_planned": ("ms", None, None, "outage in the same"),
     "false_takeovers": ("takeovers", "ours<=", 0, "takeovers under full load, nothing failing"),
     "takeover_1k_sessions": ("ms", None, None, "traffic stands still after kill -9 with 1,000 sessions"),
     "takeover_1m_sessions": ("ms", "ours<=", 20, "the same with 1,000,000; theirs: conntrackd -c, scaled"),

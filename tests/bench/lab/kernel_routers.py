@@ -56,7 +56,7 @@ vrrp_instance {network} {{
 CONNTRACKD = """
 Sync {{
   Mode FTFW {{
-    ResendQueueSize 1048576
+    ResendQueueSize 131072
     ACKWindowSize 300
     PurgeTimeout 60
   }}
@@ -126,7 +126,7 @@ class ConntrackLimits:
                 file.write(value)
 
 
-def make_router(topology, member, receive_offload=False):
+def make_router(topology, member):
     """Forwarding with connection tracking, RPS over all cores."""
     name = f"gw{member}"
     for key, value in (("net.ipv4.ip_forward", 1), ("net.ipv4.conf.all.send_redirects", 0),
@@ -134,9 +134,6 @@ def make_router(topology, member, receive_offload=False):
         topology.sysctl(name, key, value)
     topology.exec(name, "nft", "-f", "-", stdin=POLICY)
     topology.spread_receive(name, ("lan0", "wan0"))
-    if receive_offload:
-        for device in ("lan0", "wan0"):
-            topology.offloads(name, device, gro="on")
 
 
 class KernelGateway(Topology):
@@ -144,12 +141,12 @@ class KernelGateway(Topology):
 
     label = "Linux kernel, nftables conntrack, RPS"
 
-    def __init__(self, prefix, receive_offload=False):
+    def __init__(self, prefix):
         super().__init__(prefix, 1)
         try:
             self.ip("gw1", "addr", "add", f"{LAN_GATEWAY}/16", "dev", "lan0")
             self.ip("gw1", "addr", "add", f"{WAN_GATEWAY}/16", "dev", "wan0")
-            make_router(self, 1, receive_offload)
+            make_router(self, 1)
         except BaseException:
             self.close()
             raise
@@ -240,7 +237,9 @@ class KernelCluster(Topology):
         return lan and WAN_GATEWAY in self.ip(f"gw{member}", "-4", "addr", "show", "dev", "wan0").replace("/", " ").split()
 
     def active(self):
-        return next((member for member in (1, 2) if self.has_address(member)), 0)
+        """Who holds the addresses and still lives: a keepalived that was killed leaves them where they were."""
+        living = [m for m in (1, 2) if not self.keepalived or self.keepalived[m].running()]
+        return next((member for member in living if self.has_address(member)), 0)
 
     def wait_ready(self, timeout_s=20):
         wait_until(lambda: [self.has_address(m) for m in (1, 2)].count(True) == 1, "exactly one master", timeout_s)

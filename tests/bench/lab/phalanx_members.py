@@ -150,6 +150,10 @@ class Phalanx(Topology):
         """Durations of the full syncs that this member has taken, from its log."""
         return [int(ms) for ms in re.findall(r"full sync from \S+ ended after (\d+) ms", self.daemons[member].text())]
 
+    def role_changes(self, member):
+        """Lines of this member's log that say why it changed its role."""
+        return [line for line in self.daemons[member].text().splitlines() if "CLUS-" in line and "->" in line]
+
     def restart(self, member):
         """Kill -9, and a new process at once."""
         self.kill(member)
