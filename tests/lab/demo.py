@@ -89,6 +89,8 @@ class Demo:
         self.check((active is not now_active) == changes, f"{name}: {now_active.name} is active after it")
         self.check(result["tcp_lost"] == 0, f"{name}: {result['tcp_lost']} TCP connections lost")
         self.check(result["bytes_wrong"] == 0, f"{name}: {result['bytes_wrong']} bytes wrong")
+        if result["tcp_lost"] or not moving:
+            print(self.lab.drops(), flush=True)
         if planned:
             self.check(result["probes_lost"] == 0, f"{name}: {result['probes_lost']} probes lost")
 
@@ -209,6 +211,7 @@ def show(lab, timeline):
     if not report["ok"]:
         print("\n".join("FAILED: " + failure for failure in report["failures"]))
         print(lab.logs())
+        print(lab.drops())
     totals = report.get("totals")
     if totals:
         print(f"{totals['bytes_checked']} bytes checked, {totals['bytes_wrong']} wrong; {totals['probes_lost']} of "

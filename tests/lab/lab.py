@@ -343,6 +343,12 @@ class Lab:
             text.append(f"--- {member.name}: {member.log_file}\n" + "\n".join(tail))
         return "\n".join(text)
 
+    def drops(self):
+        """What each member has dropped since its start, by reason; for whoever looks into a failure."""
+        return "\n".join(f"--- drops of {m.name}: " + ", ".join(
+            f"{name[5:]} {value}" for name, value in m.counters().items() if name.startswith("drop.") and value)
+            for m in self.members if m.running())
+
     def close(self):
         """Takes everything down. Safe to call at any time, and twice."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -355,6 +361,8 @@ class Lab:
                 process.kill()  # SIGKILL also ends what is stopped
         for process in self.processes:
             process.wait()
+            if process.stdout is not None and not isinstance(process.stdout, int):
+                process.stdout.close()
         self.processes = []
         for name in self.namespaces:
             subprocess.run(["ip", "netns", "del", self.namespace(name)], stderr=subprocess.DEVNULL, check=False)

@@ -195,7 +195,7 @@ class C_OnTheWire(LabTest):
         wait_for("capture", lambda: os.path.exists(capture) and os.path.getsize(capture) > 0)
         while watching.poll() is None:
             self.ping(CLIENT_V6_HIDDEN, SERVER_V6)
-        done = subprocess.run(["tshark", "-r", capture, "-T", "fields", "-e", "data.data"], capture_output=True, text=True,
+        done = subprocess.run(["tshark", "-r", capture, "-T", "fields", "-e", "udp.payload"], capture_output=True, text=True,
                               timeout=30)
         self.assertGreater(len(done.stdout.split()), 0)
         self.assertNotIn("fd000001000000000000000000010010", done.stdout)

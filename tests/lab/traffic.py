@@ -26,8 +26,11 @@ class Followed:
         self.thread.start()
 
     def _read(self):
-        for line in self.process.stdout:
-            self.lines.append((time.monotonic(), json.loads(line)))
+        try:
+            for line in self.process.stdout:
+                self.lines.append((time.monotonic(), json.loads(line)))
+        except ValueError:
+            pass  # cut short: the lab was taken down meanwhile
 
     def wait_line(self, what, condition, seconds=15):
         """The first line that fits, those of before included."""
@@ -73,9 +76,12 @@ class Download:
         self.thread.start()
 
     def _read(self):
-        while block := self.process.stdout.read1(1 << 16):
-            self.digest.update(block)
-            self.received += len(block)
+        try:
+            while block := self.process.stdout.read1(1 << 16):
+                self.digest.update(block)
+                self.received += len(block)
+        except ValueError:
+            pass  # the lab was taken down meanwhile
 
     def done(self):
         return self.process.poll() is not None
