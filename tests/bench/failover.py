@@ -8,6 +8,7 @@ from lab.phalanx_members import Phalanx
 from lab.traffic import Traffic
 
 PROBE_RATE = 10000  # a second: a gap is known to 0.1 ms
+STARTUP_S = 0.1     # a tool's clock starts at most this much after it was started
 
 # What is done to the active member. The kernel's forwarding does not die with its daemons, so a router that is killed
 # loses its cables as well (KernelCluster.kill).
@@ -21,13 +22,14 @@ ADVERTS_S = (0.03, 0.1)
 
 
 def outage(cluster, traffic, deed, probe_s=3):
-    """One failure under probes, then all is put right again. (ms of the outage, probes lost). The outage is the longest
-    silence, or the time of all probes lost if that is more: several short silences count together."""
+    """One failure under probes, then all is put right again. (ms of the outage, probes lost in the whole run)."""
     member = cluster.active()
     if not member:
         raise LabError("nobody is active before the failure")
     probes = traffic.start_probes(PROBE_RATE, probe_s)
+    begun = time.monotonic()
     time.sleep(1.0)
+    deed_s = time.monotonic() - begun
     DEEDS[deed](cluster, member)
     result = traffic.finish_probes(probes)
     moved = cluster.active()
@@ -38,7 +40,14 @@ def outage(cluster, traffic, deed, probe_s=3):
         raise LabError("no probe came back at all")
     if moved == member and deed != "silent_cut":
         raise LabError(f"{deed}: member {member} is still the active one")
-    return max(result["longest_gap_ms"], result["lost"] * 1e3 / PROBE_RATE), result["lost"]
+    return outage_ms(result["gaps"], deed_s), result["lost"]
+
+
+def outage_ms(gaps, deed_s):
+    """The longest silence that began within a second of the deed, or the time of all probes lost in such silences if that
+    is more: several short ones count together. What a busy machine loses at other times is not the failure's."""
+    near = [gap for gap in gaps if deed_s - STARTUP_S <= gap["start_s"] <= deed_s + 1.0]
+    return max([gap["ms"] for gap in near] + [sum(gap["lost"] for gap in near) * 1e3 / PROBE_RATE])
 
 
 def outages(context, cluster, rounds):
