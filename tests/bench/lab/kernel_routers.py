@@ -257,9 +257,9 @@ class KernelCluster(Topology):
 
     def kill(self, member):
         """The router dies: its daemons at once, its forwarding with them."""
+        self.cut_silently(member)  # first: a backup that takes over before it would make this a planned change
         self.keepalived[member].send_signal(signal.SIGKILL)
         self.conntrackd[member].send_signal(signal.SIGKILL)
-        self.cut_silently(member)
 
     def hand_over(self, member):
         """The planned way: keepalived is told to stop and says so to the others."""
