@@ -42,7 +42,7 @@ class Pair:
 
 def forwarding(context):
     rows = []
-    seconds, rounds = (2, 2) if context.quick else (3, 5)
+    seconds, rounds = (2, 2) if context.quick else (2, 5)
     with Pair(context, "f") as pair:
         label = pair.theirs.label
         for name, flows in (("64_flows", 64), ("100k_flows", 100000)):
@@ -71,7 +71,7 @@ def tcp(context):
     """Ours switches GRO on at its ports itself (host/ports). At the kernel's ports it helps packets of one MTU and harms
     whole GSO frames, so it is on for the one and off for the other: the peer at its best."""
     rows = []
-    seconds, rounds = (3, 2) if context.quick else (4, 5)
+    seconds, rounds = (2, 2) if context.quick else (3, 4)
     with Pair(context, "t") as pair:
         for name, switch, peer_gro in (("tcp_gso", "on", "off"), ("tcp_mtu", "off", "on")):
             for device in ("lan0", "wan0"):
