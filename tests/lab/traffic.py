@@ -180,7 +180,7 @@ class Traffic:
         gaps = [line["gap"]["ms"] for p in self.probes.values() for line in p.since("gap", before["at"])]
         return {"name": name, "gap_ms": round(max(gaps, default=GAP_FLOOR_MS), 1),
                 "probes_lost": after["probes_lost"] - before["probes_lost"], "tcp_before": before["tcp"],
-                "tcp_after": after["tcp"], "tcp_lost": before["tcp"] - after["tcp"],
+                "tcp_after": after["tcp"], "tcp_lost": max(0, before["tcp"] - after["tcp"]),
                 "bytes_wrong": after["bytes_wrong"] - before["bytes_wrong"], **more}
 
     def finish(self):
