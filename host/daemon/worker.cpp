@@ -12,6 +12,7 @@
 #include "host/daemon/log.hpp"
 #include "host/ports/af_packet_port.hpp"
 #include "host/ports/interface.hpp"
+#include "host/ports/realtime.hpp"
 
 namespace phalanx::daemon {
 
@@ -65,7 +66,12 @@ absl::Status Worker::open_device(const Settings& settings, gateway::DeviceIndex 
 }
 
 void Worker::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    if (absl::Status status = set_niceness(kWorkerNiceness); !status.ok()) {
+      log::warning(absl::StrCat("packets may be late on a loaded machine: ", std::string(status.message())));
+    }
+    run();
+  });
 }
 
 void Worker::stop() {

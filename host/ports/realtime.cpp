@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cassert>
 #include <cerrno>
@@ -17,6 +19,15 @@ absl::Status set_realtime_priority(int priority) {
   parameters.sched_priority = priority;
   const int error = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters);
   if (error != 0) return errno_status(error, "SCHED_FIFO needs CAP_SYS_NICE or RLIMIT_RTPRIO");
+  return absl::OkStatus();
+}
+
+absl::Status set_niceness(int niceness) {
+  assert(niceness >= -20 && niceness <= 19);
+  // On Linux the priority "of a process" is that of one thread.
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness) != 0) {
+    return errno_status(errno, "a niceness below 0 needs CAP_SYS_NICE");
+  }
   return absl::OkStatus();
 }
 

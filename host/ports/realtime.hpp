@@ -9,6 +9,8 @@ namespace phalanx {
 
 // SCHED_FIFO with `priority` 1 (lowest) to 99; needs CAP_SYS_NICE or RLIMIT_RTPRIO.
 absl::Status set_realtime_priority(int priority);
+// The calling thread's share of the CPUs among ordinary threads: -20 (most) to 19; below 0 needs CAP_SYS_NICE.
+absl::Status set_niceness(int niceness);
 // Back to SCHED_OTHER.
 absl::Status set_normal_priority();
 // Keeps all memory of the process resident, now and later (mlockall); needs CAP_IPC_LOCK or RLIMIT_MEMLOCK.

@@ -90,7 +90,7 @@ class Phalanx(Topology):
             CONFIG.format(member=member, name=NAMES[member], cluster=CLUSTER_ID, members=rows, own=own_address("sync", member),
                           socket=self.socket(member), lan=LAN_GATEWAY, wan=WAN_GATEWAY, sessions=self.sessions_max,
                           half_open=min(self.sessions_max, 262144), udp_timeout_s=self.udp_timeout_s,
-                          isolated="KEEP_ACTIVE" if self.members == 1 else "STEP_DOWN"))
+                          isolated="KEEP_ACTIVE"))
         self.daemons[member] = self.start(f"gw{member}", "phalanxd", self.binaries.daemon, "--config", config)
 
     def control(self, member, *command, check=True):

@@ -13,7 +13,7 @@ cluster:
   mode: HIGH_AVAILABILITY
   recovery: ACTIVE_UP
   profile: FAST
-  when_isolated: STEP_DOWN
+  when_isolated: KEEP_ACTIVE
   key_file: cluster.key
   authentication: REQUIRED
   members:

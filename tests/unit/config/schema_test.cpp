@@ -34,7 +34,7 @@ TEST(Defaults, FillWhatIsNotSet) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->cluster().mode(), v1::MODE_HIGH_AVAILABILITY);
   EXPECT_EQ(config->cluster().recovery(), v1::RECOVERY_ACTIVE_UP);
-  EXPECT_EQ(config->cluster().when_isolated(), v1::ISOLATION_STEP_DOWN);
+  EXPECT_EQ(config->cluster().when_isolated(), v1::ISOLATION_KEEP_ACTIVE);
   EXPECT_EQ(config->cluster().authentication(), v1::AUTHENTICATION_REQUIRED);
   EXPECT_EQ(config->cluster().report_interval_ms(), 10u);
   EXPECT_EQ(config->cluster().dead_after_ms(), 30u);
