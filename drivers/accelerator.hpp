@@ -18,7 +18,7 @@ struct EngineConfig {
   uint64_t half_open_max = 1 << 18;   // TCP sessions not yet established that INSERT accepts
   uint64_t hash_seed[2] = {0, 0};     // secret, chosen at random at start
   bool tcp_pickup = false;            // take up TCP in midstream instead of refusing what isn't a SYN
-  hls::Timeouts timeouts;             // per state
+  hls::Timeouts timeouts = hls::default_timeouts();  // per state
 };
 
 // Operations to be carried out in order. The spans must stay valid until the batch has been polled as done.

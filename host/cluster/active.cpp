@@ -117,8 +117,12 @@ bool StateMachine::attend_problems(int64_t now_ns, Actions& out) {
   // A cut of the sync network is noticed by the others within dead_ns, and then they are no better.
   const bool only_sync =
       devices_.problems() == 1 && devices_.status(BuiltInDevice::kSyncNetwork) == DeviceStatus::kProblem;
-  const bool settled = !only_sync || due(problem_since_ns_ + 2 * config_.timers.dead_ns, now_ns);
   const Peer* better = best_standby();
+  // Both ends of a mended network come back one after the other: a standby is better only once it has been one for a
+  // while.
+  const int64_t worse_since_ns =
+      better == nullptr ? problem_since_ns_ : std::max(problem_since_ns_, better->standby_since_ns);
+  const bool settled = !only_sync || due(worse_since_ns + 2 * config_.timers.dead_ns, now_ns);
   if (better != nullptr && settled && handover_.phase == Phase::kNone && due(handover_not_before_ns_, now_ns)) {
     if (!data_.workers_alive) {  // nobody there to flush or to hold packets
       change_state(MemberState::kDown, Cause::kCriticalDevice, better->config.id, now_ns, out);

@@ -196,7 +196,9 @@ void StateMachine::become_active(Cause cause, MemberId about, int64_t now_ns, Ac
   note_active(config_.own_id);
   count(ClusterCounter::kTakeovers);
   role_ = Role::kActive;
-  lease_until_ns_ = now_ns + config_.timers.lease_ns;  // of the report that this event sends
+  // The lease is that of the report that this event sends; the one before it may be long ago, after a pause.
+  last_report_ns_ = now_ns;
+  lease_until_ns_ = now_ns + config_.timers.lease_ns;
   const MemberId taken_from = cause == Cause::kHandoverAccepted ? about : kNoMember;
   out.push_back(SetRole{role_, own_epoch_, lease_until_ns_, kNoMember, 0, taken_from});
   announce_round_ = 0;

@@ -70,7 +70,9 @@ void StateMachine::take_report(Peer& p, const Report& report, int64_t now_ns, Ac
   }
   // It has not heard us for a while: it may take over when its patience ends, so our lease must end before. One that
   // says that none of its own data interfaces works cannot take over (can_do_without).
-  const int64_t silence_ns = int64_t{echo.silence_us} * 1000;
+  // What it missed while it could not be heard itself (its cables were out) says nothing about now: the time counts
+  // from when it came back, and until then it has had no report of ours to miss.
+  const int64_t silence_ns = std::min(int64_t{echo.silence_us} * 1000, now_ns - p.alive_since_ns);
   const Timers& t = config_.timers;
   const bool could_take_over = data_mask() == 0 || (report.interfaces_up & data_mask()) != 0;
   const bool ever_heard = echo.silence_us != UINT32_MAX;  // one that just started waits longer than that

@@ -128,15 +128,19 @@ void Controller::watch_links() {
 
 void Controller::watch_worker() {
   const int64_t now_ns = clock_.now_ns();
-  const bool alive = now_ns - rings_->worker_seen_ns.load(std::memory_order_relaxed) < kWorkerTimeoutNs;
+  // If this thread itself has not run (the process was stopped), the worker has not either, and gets its time anew.
+  if (now_ns - watched_ns_ > kWorkerTimeoutNs / 2) worker_due_ns_ = now_ns + kWorkerTimeoutNs;
+  watched_ns_ = now_ns;
+  const int64_t seen_ns = rings_->worker_seen_ns.load(std::memory_order_relaxed);
+  const bool alive = now_ns < worker_due_ns_ || now_ns - seen_ns < kWorkerTimeoutNs;
   if (alive == worker_alive_) return;
   worker_alive_ = alive;
   log::warning(alive ? "the worker runs again" : "the worker hangs");
   control_->worker(now_ns, alive);
 }
 
-// Packets that hosts send are as good a sign that this member isn't cut off as answers to probes, and come earlier. What is
-// older than the report interval says nothing about now.
+// Packets that hosts send are as good a sign that this member isn't cut off as answers to probes, and come earlier.
+// What is older than the report interval says nothing about now.
 void Controller::note_traffic() {
   const int64_t now_ns = clock_.now_ns();
   const int64_t fresh_ns = control_->machine().config().timers.report_interval_ns;

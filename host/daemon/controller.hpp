@@ -71,6 +71,8 @@ class Controller final : private gateway::ControlOutput {
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<gateway::ControlSide> control_;
   std::array<int64_t, kPortsMax> heard_ns_{};  // as noted last, by device
+  int64_t watched_ns_ = 0;                     // when the worker was last looked after
+  int64_t worker_due_ns_ = 0;
   bool worker_alive_ = true;
   std::thread thread_;
   std::atomic<bool> stopping_{false};

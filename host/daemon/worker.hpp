@@ -22,8 +22,8 @@ namespace phalanx::daemon {
 
 // How long an idle worker looks again before it sleeps: packets that follow each other closely meet it awake.
 inline constexpr int64_t kSpinNs = 50'000;
-// Among ordinary threads the worker comes first: a packet that waits for a time slice is a packet late by milliseconds. Not a
-// real-time priority: a flood must not keep the machine from everything else.
+// Among ordinary threads the worker comes first: a packet that waits for a time slice is a packet late by milliseconds.
+// Not a real-time priority: a flood must not keep the machine from everything else.
 inline constexpr int kWorkerNiceness = -19;
 // The longest it sleeps: timers of the data side have 1 ms to run in.
 inline constexpr int64_t kSleepNs = 1'000'000;

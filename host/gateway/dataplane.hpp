@@ -65,8 +65,8 @@ inline constexpr size_t kHeldBytesMax = 16u << 20;
 
 // Records read from the engine's change log at a time: 128 of 160 bytes stay in the L1 cache.
 inline constexpr size_t kExtractMax = 128;
-// Slots looked at for timed-out sessions in a second, each a cache line: 1 M take about 5 ms of it. A table of that size is gone
-// through every second, one of 16 M every 16 s, by which its sessions outlive their timeouts at most.
+// Slots looked at for timed-out sessions in a second, each a cache line: 1 M take about 5 ms of it. A table of that
+// size is gone through every second, one of 16 M every 16 s, by which its sessions outlive their timeouts at most.
 inline constexpr uint64_t kAgeSlotsPerSecond = 1u << 20;
 // Slots looked at in one AGE operation: about 20 us of a worker, so that packets don't wait longer for it.
 inline constexpr uint64_t kAgeSlotsMax = 4096;

@@ -95,7 +95,11 @@ void SyncAgent::on_datagram(int64_t now_ns, cluster::MemberId id, absl::Span<con
 void SyncAgent::watch_stream() {
   sync::DeltaReceiver& receiver = *following_->receiver;
   if (receiver.sender_incarnation() != following_incarnation_ || receiver.stream() == followed_stream_) return;
-  if (joining_) stop_joining(true);
+  if (joining_) {
+    const bool again = !cleared_;  // nothing is lost yet: ask again, on the new stream
+    stop_joining(!again);
+    wanted_ = again;
+  }
   if (!continuing_) return;
   continuing_ = false;
   if (sync::continues(receiver.stream())) {
@@ -142,6 +146,10 @@ void SyncAgent::apply(absl::Span<const abi::Record> records) {
     return;
   }
   if (snapshot_sink_.running()) snapshot_sink_.on_delta(records);
+  if (joining_ && !cleared_) {
+    if (early_.size() + records.size() > kEarlyDeltasMax) return stop_joining(true);
+    early_.insert(early_.end(), records.begin(), records.end());
+  }
   dataplane_->apply(now_ns_, records);
 }
 
@@ -152,7 +160,7 @@ void SyncAgent::poll(int64_t now_ns) {
     if (now_ns >= peer->receiver->next_deadline_ns()) peer->receiver->poll(now_ns);
     if (peer->source != nullptr) give(now_ns, *peer);
   }
-  if (wanted_) join();
+  if (wanted_ && now_ns >= retry_ns_) join();
   if (joining_ && following_ != nullptr &&
       snapshot_sink_.complete({.incarnation = following_->receiver->sender_incarnation(),
                                .stream = following_->receiver->stream(),
@@ -211,8 +219,10 @@ void SyncAgent::start_full_sync(cluster::MemberId from, uint32_t sync_id) {
     return;
   }
   if (peer != following_) follow(from, peer->receiver->sender_incarnation());
-  dataplane_->engine().clear();
+  // What is here is kept until the other's first message is: should that member die before it, it is all there is.
   wanted_ = true;
+  tries_ = 0;
+  retry_ns_ = 0;
   join();
 }
 
@@ -225,6 +235,8 @@ void SyncAgent::join() {
   joining_ = true;
   request_ = receiver.full_sync_request();
   followed_stream_ = receiver.stream();
+  cleared_ = false;
+  early_.clear();
   ++snapshot_;
   snapshot_sink_.start(snapshot_);
   out_->open_full_sync(following_->id, {.joiner = config_.member,
@@ -241,6 +253,12 @@ void SyncAgent::full_sync_message(int64_t now_ns, uint64_t snapshot, std::string
   const absl::Status status =
       snapshot_sink_.on_message(message, static_cast<uint32_t>(now_ns / 1'000'000), &records_, &answers_);
   if (!status.ok()) return stop_joining(true);
+  if (!cleared_) {
+    cleared_ = true;
+    dataplane_->engine().clear();
+    dataplane_->apply(now_ns, early_);
+    early_ = {};
+  }
   dataplane_->apply(now_ns, records_);
   for (std::string& answer : answers_) out_->answer_full_sync(snapshot, std::move(answer));
 }
@@ -249,7 +267,10 @@ void SyncAgent::full_sync_closed(uint64_t snapshot) {
   if (!joining_ || snapshot != snapshot_) return;
   // With the trailer in, only deltas before its position are still on their way, and those need no stream.
   if (snapshot_sink_.trailer_in()) return;
-  stop_joining(true);
+  const bool again = !cleared_ && ++tries_ < kJoinTriesMax;
+  stop_joining(!again);
+  wanted_ = again;
+  retry_ns_ = now_ns_ + kJoinRetryNs;
 }
 
 absl::Status SyncAgent::give_full_sync(int64_t now_ns, const FullSyncOpen& open) {

@@ -50,6 +50,13 @@ class SyncOutput {
 // Slots scanned for full sync between two bursts of packets: 2048 x 128 bytes, some 100 us of a worker.
 inline constexpr uint64_t kScanSlots = 2048;
 
+// Deltas kept while a full sync's first message is awaited: 200 k a second for a third of one, 10 MiB.
+inline constexpr size_t kEarlyDeltasMax = 65536;
+// A full sync that is refused before it began (the active member has just changed, or has not begun its delta stream)
+// is asked for again this soon and this often, before the state machine is told that it failed.
+inline constexpr int64_t kJoinRetryNs = 50'000'000;
+inline constexpr int kJoinTriesMax = 10;
+
 class SyncAgent final : public ChangeSink, public sync::RecordSink {
  public:
   static absl::StatusOr<std::unique_ptr<SyncAgent>> create(const SyncConfig& config, SyncOutput* out);
@@ -66,11 +73,11 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   // When poll() has something to do; now, while a full sync is given as fast as the joiner takes it.
   int64_t next_deadline_ns() const;
 
-  // This member decides from now on and streams its changes to all peers. `taken_from`: the peer that handed over, and so
-  // holds all that this member holds; kNoMember if there is none.
+  // This member decides from now on and streams its changes to all peers. `taken_from`: the peer that handed over, and
+  // so holds all that this member holds; kNoMember if there is none.
   void start_deciding(int64_t now_ns, cluster::MemberId taken_from);
-  // It decides no longer, but still holds the latest state: what it has sent is still brought to the peers, until another
-  // member is followed.
+  // It decides no longer, but still holds the latest state: what it has sent is still brought to the peers, until
+  // another member is followed.
   void stop_deciding();
   // Whose deltas are taken from now on; kNoMember: nobody's.
   void follow(cluster::MemberId active, uint64_t incarnation);
@@ -135,9 +142,14 @@ class SyncAgent final : public ChangeSink, public sync::RecordSink {
   bool complete_ = false;  // all of the followed member's state is here
   // This member has handed over, and the stream of the new active member hasn't begun yet.
   bool continuing_ = false;
-  uint32_t followed_stream_ = 0;  // while joining: the stream that the full sync goes with; while continuing: the one before
+  uint32_t followed_stream_ =
+      0;  // while joining: the stream that the full sync goes with; while continuing: the one before
   uint64_t snapshot_ = 0;
-  uint64_t request_ = 0;  // the receiver's full_sync_request() that this one answers
+  uint64_t request_ = 0;            // the receiver's full_sync_request() that this one answers
+  bool cleared_ = false;            // this full sync's first message is in, and the table before it thrown away
+  std::vector<abi::Record> early_;  // deltas between the request and that message: they are newer than the snapshot
+  int tries_ = 0;
+  int64_t retry_ns_ = 0;
   std::vector<abi::Record> records_;
   std::vector<std::string> answers_;
 };
