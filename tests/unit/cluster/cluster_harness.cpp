@@ -147,6 +147,9 @@ void Cluster::status(MemberId id) {
   s.sync_id = n.sync_id;
   s.position = 100;
   s.known_hosts = options_.hosts ? ~InterfaceMask{0} : 0;
+  for (int i = 0; i < options_.interfaces && options_.forgets_hosts; ++i) {
+    if (!n.machine->interfaces()[static_cast<size_t>(i)].link_up) s.known_hosts &= ~(InterfaceMask{1} << i);
+  }
   deliver(id, n.incarnation, [this, s](StateMachine& m, Actions& out) { m.data_plane(s, now_ns_, out); });
 }
 

@@ -31,7 +31,8 @@ struct Options {
   int64_t delay_min_ns = 50'000;
   int64_t delay_max_ns = 300'000;
   int64_t tick_late_max_ns = 200'000;
-  bool hosts = true;  // there are hosts on the data segments
+  bool hosts = true;           // there are hosts on the data segments
+  bool forgets_hosts = false;  // the data plane forgets the hosts of a link that goes down
   int64_t full_sync_ns = 20 * kMs;
   uint64_t seed = 1;
 };
