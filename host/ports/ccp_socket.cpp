@@ -22,17 +22,20 @@ namespace {
 // IPv4 to this interface, UDP, no fragment, destination port 8116. Offsets from the Ethernet header. By the time a
 // socket of one EtherType is served, the kernel has removed the VLAN tag of a VLAN that it doesn't have and marked the
 // frame as somebody else's, like a frame to a foreign MAC: neither belongs to this interface's network.
-// CCP comes from 0.0.0.0, which no packet of a gateway's traffic does, so those are let go after a few instructions; delta sync,
-// which is on the same UDP port, has real addresses and a socket of its own. Of ARP only replies: the answers to probes.
+// CCP comes from 0.0.0.0, which no packet of a gateway's traffic does, so those are let go after a few instructions;
+// delta sync, which is on the same UDP port, has real addresses and a socket of its own. Of ARP only replies: the
+// answers to probes.
 std::vector<sock_filter> ccp_program() {
   constexpr uint32_t kAncillary = static_cast<uint32_t>(SKF_AD_OFF);
   constexpr uint32_t kArpReply = 2;
   return {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_PKTTYPE),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 15, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 17, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),  // EtherType
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 10, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 12, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 14),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_VLAN_TAG_PRESENT),  // the kernel has taken the tag out
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 12),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 26),  // source address
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 10),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),  // protocol

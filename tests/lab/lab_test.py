@@ -191,7 +191,7 @@ class C_OnTheWire(LabTest):
     def test_state_sync_is_sealed(self):
         """Nothing of a session shows on the sync network: the addresses of a new one don't."""
         capture = os.path.join(LAB.folder, "sync.pcap")
-        watching = LAB.spawn(self.active.name, ["tshark", "-i", "sync", "-f", "udp port 8118", "-w", capture, "-a", "duration:3"])
+        watching = LAB.spawn(self.active.name, ["tshark", "-i", "sync", "-f", "udp port 8116", "-w", capture, "-a", "duration:3"])
         wait_for("capture", lambda: os.path.exists(capture) and os.path.getsize(capture) > 0)
         while watching.poll() is None:
             self.ping(CLIENT_V6_HIDDEN, SERVER_V6)

@@ -199,7 +199,7 @@ TEST(Load, RefusesWhatIsNoConfigurationAtAll) {
       {"", "x.yaml:1:1: the file is empty"},
       {"# nothing\n", "x.yaml:1:1: the file is empty"},
       {"- a\n", "x.yaml:1:1: expected a mapping, found a list"},
-      {std::string(kConfigBytesMax + 1, ' '), "x.yaml:1:1: the file is larger than 1048576 bytes"},
+      {std::string(kConfigBytesMax + 1, ' '), "x.yaml:1:1: the file is larger than 16777216 bytes"},
   };
   for (const auto& [text, message] : cases)
     EXPECT_EQ(std::string(parse_config(text, "x.yaml").status().message()), message);
