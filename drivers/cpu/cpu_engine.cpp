@@ -27,7 +27,7 @@ bool takes_record(Opcode opcode) { return opcode == Opcode::kInsert || opcode ==
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CpuEngine>> CpuEngine::create(const EngineConfig& config) {
+absl::StatusOr<std::unique_ptr<CpuEngine>> CpuEngine::create(const EngineConfig& config, uint64_t large_bytes) {
   for (const uint32_t timeout_ms : config.timeouts.ms) {
     if (timeout_ms > kAgeMaxMs) {
       return absl::InvalidArgumentError(absl::StrCat("a timeout of ", timeout_ms, " ms, more than ", kAgeMaxMs));
@@ -37,13 +37,15 @@ absl::StatusOr<std::unique_ptr<CpuEngine>> CpuEngine::create(const EngineConfig&
   if (!store.ok()) return store.status();
   auto index = CuckooIndex::create(2 * config.sessions_max);
   if (!index.ok()) return index.status();
-  return std::unique_ptr<CpuEngine>(new CpuEngine(config, *std::move(store), *std::move(index)));
+  return std::unique_ptr<CpuEngine>(new CpuEngine(config, config.sessions_max * sizeof(hls::Session) > large_bytes,
+                                                  *std::move(store), *std::move(index)));
 }
 
-CpuEngine::CpuEngine(const EngineConfig& config, SessionStore store, CuckooIndex index)
+CpuEngine::CpuEngine(const EngineConfig& config, bool large, SessionStore store, CuckooIndex index)
     : config_(config),
       track_config_(track_config(config)),
       hash_keys_(hash_keys_variants().front().hash_keys),
+      large_(large),
       store_(std::move(store)),
       index_(std::move(index)) {}
 

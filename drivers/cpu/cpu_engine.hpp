@@ -53,10 +53,15 @@ class CpuEngine final : public Accelerator {
   // Operations that go through the pipeline together: enough to hide a DRAM access (~100 ns) behind 64 others, few
   // enough for their 128 prefetched lines to stay in a 32 KB L1.
   static constexpr size_t kGroup = 64;
+  // 2 M sessions: measured, the crossing lies between 1 M and 4 M.
+  static constexpr uint64_t kLargeBytes = uint64_t{256} << 20;
 
   // InvalidArgument for a capacity of 0, above SessionStore::kSlotsMax, or timeouts of 2^31 ms and more;
   // ResourceExhausted when there is not enough memory.
-  static absl::StatusOr<std::unique_ptr<CpuEngine>> create(const EngineConfig& config);
+  // Records of more than `large_bytes` make the table large, which only chooses how lookups are pipelined; tests lower
+  // it.
+  static absl::StatusOr<std::unique_ptr<CpuEngine>> create(const EngineConfig& config,
+                                                           uint64_t large_bytes = kLargeBytes);
 
   std::string name() const override { return "cpu"; }
   uint64_t slots() const override { return store_.capacity(); }
@@ -85,12 +90,20 @@ class CpuEngine final : public Accelerator {
   static constexpr uint32_t kNone = SessionStore::kNone;
   static_assert(SessionStore::kSlotsMax <= kTranslated / 2, "slots and the bit are told apart, and from kNone");
 
+  // Keys in the lookup pipeline: their hashes, the index entries that may be theirs, and whose may be in the alternate
+  // bucket.
+  static constexpr size_t kHashLanes = 8;
+  struct Burst {
+    std::array<uint64_t, kGroup> hashes;
+    std::array<uint32_t, kGroup> guesses;
+    std::array<bool, kGroup> elsewhere;
+  };
   // A session that has the key of another one here.
   struct Conflicts {
     uint32_t slot[2] = {kNone, kNone};
   };
 
-  CpuEngine(const EngineConfig& config, SessionStore store, CuckooIndex index);
+  CpuEngine(const EngineConfig& config, bool large, SessionStore store, CuckooIndex index);
 
   uint64_t hash(const hls::FlowKey& key) const {
     return hls::hash_key(key, config_.hash_seed[0], config_.hash_seed[1]);
@@ -103,8 +116,16 @@ class CpuEngine final : public Accelerator {
   void run_one(const Batch& batch, const abi::Operation& operation, uint64_t hash, abi::Completion& completion);
 
   // cpu_engine_lookup.cpp
+  void prefetch_record(uint32_t entry, size_t line) const;
+  void enter(const hls::FlowKey* const* keys, size_t begin, size_t end, Burst& burst) const;
+  void guess(size_t i, Burst& burst) const;
+  void guess_elsewhere(size_t i, Burst& burst) const;
   template <size_t kRecordLines, typename Finish>
   void pipeline(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const;
+  template <size_t kRecordLines, typename Finish>
+  void pipeline_by_blocks(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const;
+  template <size_t kRecordLines, typename Finish>
+  void pipeline_by_stages(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const;
   void look_up(const Batch& batch, size_t begin, size_t end);
   void look_up_one(const abi::Operation& operation, uint64_t hash, uint32_t guess, abi::Completion& completion);
   void complete_match(const abi::Operation& operation, uint32_t slot, uint8_t direction, abi::Completion& completion);
@@ -135,6 +156,7 @@ class CpuEngine final : public Accelerator {
   const EngineConfig config_;
   const hls::TrackConfig track_config_;
   const HashKeys hash_keys_;
+  const bool large_;
   SessionStore store_;
   CuckooIndex index_;
   EngineCounters counters_;

@@ -33,52 +33,87 @@ uint32_t CpuEngine::find_entry(const hls::FlowKey& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t entry) { return holds(entry, key); });
 }
 
-// The pipeline of every lookup. Keys go through it in blocks; each stage works on the block that entered some steps
-// before, by when what that one asked for has come:
-//   at once: hash, ask for the primary bucket
-//   kTagsAfter: compare tags, ask for the record, or for the alternate bucket if only that may have the key
-//   kRestAfter: compare tags there; ask for the rest of each record, whose page is known by now
-//   kFinishAfter: finish(i, hash, guess), in order
-// The index doesn't change meanwhile. Requests in blocks of four keep several page walks going at once and still mix
-// with the work of finish(), which they overlap; fewer or more, nearer or farther were slower at every size of table
-// measured.
+// Asks for line `line` of the record of an index entry.
+inline void CpuEngine::prefetch_record(uint32_t entry, size_t line) const {
+  if (entry == kNone) return;
+  __builtin_prefetch(reinterpret_cast<const char*>(store_.address(entry & ~kTranslated)) + 64 * line, 1, 3);
+}
+
+// Hashes keys [begin, end), at most as many as the hash has lanes, and asks for their primary buckets.
+inline void CpuEngine::enter(const hls::FlowKey* const* keys, size_t begin, size_t end, Burst& burst) const {
+  hash_keys_(keys + begin, end - begin, config_.hash_seed, burst.hashes.data() + begin);
+  for (size_t i = begin; i < end; ++i) index_.prefetch(burst.hashes[i]);
+}
+
+// Compares tags in the primary bucket: asks for the record, or for the alternate bucket if only that may have the key.
+inline void CpuEngine::guess(size_t i, Burst& burst) const {
+  burst.guesses[i] = index_.guess(burst.hashes[i], burst.elsewhere[i]);
+  prefetch_record(burst.guesses[i], 0);
+}
+
+// Compares tags in the alternate bucket, where the primary one said so.
+inline void CpuEngine::guess_elsewhere(size_t i, Burst& burst) const {
+  if (!burst.elsewhere[i]) [[likely]]
+    return;
+  burst.guesses[i] = index_.guess_elsewhere(burst.hashes[i]);
+  prefetch_record(burst.guesses[i], 0);
+}
+
+// The pipeline of every lookup: for each key in order finish(i, hash, guess), by when the record has come. The index
+// doesn't change meanwhile. Which shape is the faster depends on how long the memory takes, that is on the table's
+// size; both were measured against others of their kind with tests/bench/engine.
 template <size_t kRecordLines, typename Finish>
 void CpuEngine::pipeline(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const {
+  if (large_) {
+    pipeline_by_stages<kRecordLines>(keys, count, finish);
+  } else {
+    pipeline_by_blocks<kRecordLines>(keys, count, finish);
+  }
+}
+
+// For tables within reach of TLB and caches. Keys enter in blocks of four, and each step works on the blocks that
+// entered some steps before: requests mix with finish()'s work and overlap it. A record's second line is asked for when
+// its page is known.
+template <size_t kRecordLines, typename Finish>
+void CpuEngine::pipeline_by_blocks(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const {
   constexpr size_t kBlock = 4;
-  constexpr size_t kHashed = 2 * kBlock;  // keys hashed together, as many as the hash has lanes
-  constexpr size_t kTagsAfter = 2, kRestAfter = 3, kFinishAfter = 4;
-  std::array<uint64_t, kGroup> hashes;
-  std::array<uint32_t, kGroup> guesses;
-  std::array<bool, kGroup> elsewhere;
-  const auto ask_for_line = [&](uint32_t guess, size_t line) {
-    if (guess == kNone) return;
-    __builtin_prefetch(reinterpret_cast<const char*>(store_.address(guess & ~kTranslated)) + 64 * line, 1, 3);
-  };
+  constexpr size_t kTagsAfter = 2, kRestAfter = 3, kFinishAfter = 4;  // steps
+  Burst burst;
   const size_t blocks = (count + kBlock - 1) / kBlock;
   for (size_t step = 0; step < blocks + kFinishAfter; ++step) {
-    // Calls stage(i) for the keys of the block that entered `ago` steps ago.
     const auto for_block = [&](size_t ago, auto&& stage) __attribute__((always_inline)) {
       if (step - ago >= blocks) return;  // not yet, or no more
       const size_t begin = (step - ago) * kBlock, end = std::min(begin + kBlock, count);
       for (size_t i = begin; i < end; ++i) stage(i);
     };
-    const size_t entered = step * kBlock;
-    if (entered % kHashed == 0 && entered < count) {
-      hash_keys_(keys + entered, std::min(kHashed, count - entered), config_.hash_seed, hashes.data() + entered);
+    const size_t begin = step * kBlock;
+    if (begin % kHashLanes == 0 && begin < count) {
+      hash_keys_(keys + begin, std::min(kHashLanes, count - begin), config_.hash_seed, burst.hashes.data() + begin);
     }
-    for_block(0, [&](size_t i) { index_.prefetch(hashes[i]); });
-    for_block(kTagsAfter, [&](size_t i) {
-      guesses[i] = index_.guess(hashes[i], elsewhere[i]);
-      ask_for_line(guesses[i], 0);
-    });
+    for_block(0, [&](size_t i) { index_.prefetch(burst.hashes[i]); });
+    for_block(kTagsAfter, [&](size_t i) { guess(i, burst); });
     for_block(kRestAfter, [&](size_t i) {
-      if (elsewhere[i]) [[unlikely]] {
-        guesses[i] = index_.guess_elsewhere(hashes[i]);
-        ask_for_line(guesses[i], 0);
-      }
-      if (kRecordLines == 2) ask_for_line(guesses[i], 1);
+      guess_elsewhere(i, burst);
+      if (kRecordLines == 2) prefetch_record(burst.guesses[i], 1);
     });
-    for_block(kFinishAfter, [&](size_t i) { finish(i, hashes[i], guesses[i]); });
+    for_block(kFinishAfter, [&](size_t i) { finish(i, burst.hashes[i], burst.guesses[i]); });
+  }
+}
+
+// For tables where every access walks page tables that are not in the caches either: all keys go through each stage
+// before the next, which keeps as many walks going as the core can.
+template <size_t kRecordLines, typename Finish>
+void CpuEngine::pipeline_by_stages(const hls::FlowKey* const* keys, size_t count, Finish&& finish) const {
+  constexpr size_t kRestAhead = 8;  // keys whose record's second line is on its way
+  Burst burst;
+  for (size_t begin = 0; begin < count; begin += kHashLanes)
+    enter(keys, begin, std::min(begin + kHashLanes, count), burst);
+  for (size_t i = 0; i < count; ++i) guess(i, burst);
+  for (size_t i = 0; i < count; ++i) guess_elsewhere(i, burst);
+  for (size_t i = 0; kRecordLines == 2 && i < std::min(kRestAhead, count); ++i) prefetch_record(burst.guesses[i], 1);
+  for (size_t i = 0; i < count; ++i) {
+    if (kRecordLines == 2 && i + kRestAhead < count) prefetch_record(burst.guesses[i + kRestAhead], 1);
+    finish(i, burst.hashes[i], burst.guesses[i]);
   }
 }
 

@@ -41,17 +41,17 @@ struct Key4Hash {
   }
 };
 
-// Lookups of 64: each key's place is prefetched first, which is the map's own way to be fast in bulk.
 class AbslPeer {
  public:
   explicit AbslPeer(size_t entries) { map_.reserve(entries); }
-  void insert(const Key4& key, uint64_t value) { map_.emplace(key, value); }
-  uint32_t lookup(const Key4* const* keys, uint32_t count, uint64_t* values) const {
+  void insert(const Key4& key, void* value) { map_.emplace(key, value); }
+  // With the map's own prefetch first for the whole burst.
+  uint32_t lookup(const Key4* const* keys, uint32_t count, void** values) const {
     for (uint32_t i = 0; i < count; ++i) map_.prefetch(*keys[i]);
     return find(keys, count, values);
   }
-  // Without prefetch: the processor's own reordering is all there is.
-  uint32_t find(const Key4* const* keys, uint32_t count, uint64_t* values) const {
+  // One by one: the processor's own reordering is all there is.
+  uint32_t find(const Key4* const* keys, uint32_t count, void** values) const {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; ++i) {
       const auto it = map_.find(*keys[i]);
@@ -63,8 +63,7 @@ class AbslPeer {
   }
 
  private:
-  absl::flat_hash_map<Key4, uint64_t, Key4Hash, std::equal_to<Key4>, HugeAllocator<std::pair<const Key4, uint64_t>>>
-      map_;
+  absl::flat_hash_map<Key4, void*, Key4Hash, std::equal_to<Key4>, HugeAllocator<std::pair<const Key4, void*>>> map_;
 };
 
 }  // namespace phalanx::bench

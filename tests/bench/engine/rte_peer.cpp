@@ -22,12 +22,12 @@ bool start_dpdk() {
   return rte_eal_init(kCount, argv) >= 0;
 }
 
-std::unique_ptr<RtePeer> RtePeer::create(uint32_t entries) {
+std::unique_ptr<RtePeer> RtePeer::create(const char* name, uint32_t entries, uint32_t key_bytes) {
   rte_hash_parameters parameters;
   memset(&parameters, 0, sizeof(parameters));
-  parameters.name = "peer";
+  parameters.name = name;
   parameters.entries = entries;
-  parameters.key_len = sizeof(Key4);
+  parameters.key_len = key_bytes;
   parameters.hash_func = rte_hash_crc;
   parameters.socket_id = 0;
   rte_hash* hash = rte_hash_create(&parameters);
@@ -40,15 +40,11 @@ RtePeer::~RtePeer() {
   delete table_;
 }
 
-bool RtePeer::insert(const Key4& key, uint64_t value) {
-  return rte_hash_add_key_data(table_->hash, &key, reinterpret_cast<void*>(value)) == 0;
-}
+bool RtePeer::insert(const void* key, void* value) { return rte_hash_add_key_data(table_->hash, key, value) == 0; }
 
-uint32_t RtePeer::lookup(const Key4* const* keys, uint32_t count, uint64_t* values) const {
+uint32_t RtePeer::lookup(const void* const* keys, uint32_t count, void** values) const {
   uint64_t hits = 0;
-  const int found =
-      rte_hash_lookup_bulk_data(table_->hash, reinterpret_cast<const void**>(const_cast<const Key4**>(keys)), count,
-                                &hits, reinterpret_cast<void**>(values));
+  const int found = rte_hash_lookup_bulk_data(table_->hash, const_cast<const void**>(keys), count, &hits, values);
   return found < 0 ? 0 : static_cast<uint32_t>(found);
 }
 

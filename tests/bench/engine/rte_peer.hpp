@@ -6,25 +6,23 @@
 #include <cstdint>
 #include <memory>
 
-#include "tests/bench/engine/key4.hpp"
-
 namespace phalanx::bench {
 
 // Starts DPDK's environment in this process: no devices, no files, memory from the reserved huge pages. False if it
 // can't.
 bool start_dpdk();
 
-// rte_hash with 16-byte keys, rte_hash_crc and a pointer as the value, for one thread.
+// rte_hash with rte_hash_crc and a pointer as the value, for one thread.
 class RtePeer {
  public:
   // Null if DPDK has not enough memory. `entries` is what rte_hash is asked for.
-  static std::unique_ptr<RtePeer> create(uint32_t entries);
+  static std::unique_ptr<RtePeer> create(const char* name, uint32_t entries, uint32_t key_bytes);
   ~RtePeer();
 
   // False when there is no room.
-  bool insert(const Key4& key, uint64_t value);
+  bool insert(const void* key, void* value);
   // values[i] of keys[i] in one rte_hash_lookup_bulk_data; gives how many were found. At most 64.
-  uint32_t lookup(const Key4* const* keys, uint32_t count, uint64_t* values) const;
+  uint32_t lookup(const void* const* keys, uint32_t count, void** values) const;
   void reset();
 
  private:
