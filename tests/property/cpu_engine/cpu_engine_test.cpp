@@ -1,6 +1,7 @@
 // The engine against a model that is a plain list: whatever is asked of them, they answer the same, byte by byte.
 #include "drivers/cpu/cpu_engine.hpp"
 
+#include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 

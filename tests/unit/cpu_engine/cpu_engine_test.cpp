@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <vector>
 
+#include "hls/hash.hpp"
 #include "tests/unit/cpu_engine/engine_driver.hpp"
 
 namespace phalanx::testing {
@@ -259,6 +261,50 @@ TEST(CpuEngine, LongRewritesTravelWithTheirSessions) {
     ASSERT_EQ(records.size(), 1u);
     EXPECT_EQ(records[0].wide.source_lo, hide.lo);
     EXPECT_EQ(records[0].session.nat_source, 0u);
+  }
+}
+
+TEST(CpuEngine, LongRewriteThatAnUpdateTakesAwayIsFreeAgain) {
+  EngineDriver d(small_config(2));
+  const hls::DirectedKey k = hls::make_key({1, 1, 1000}, {1, 2, 53}, hls::kProtocolUdp, 6, 0);
+  abi::Record r = {};
+  r.session.key = k.key;
+  r.session.state = hls::kStateUdpStream;
+  const uint64_t before = d.engine().memory_bytes();
+  for (uint64_t generation = 1; generation <= 10; ++generation) {
+    const uint8_t nat = generation % 2 == 0 ? 0 : hls::kNatSource | hls::kNatWide;
+    r.session.flags = k.from_b | nat;
+    r.session.nat_source_port = 4000;
+    r.wide = {1, 3, 0, 0};
+    r.session.order = generation << hls::kVersionBits;
+    ASSERT_EQ(d.apply(r).result, Result::kDone);
+  }
+  EXPECT_EQ(d.engine().memory_bytes(), before + sizeof(hls::WideNat)) << "one place, used again and again";
+}
+
+// Sessions whose keys differ and whose index entries look the same: a lookup's first candidate is the wrong one.
+TEST(CpuEngine, SessionsOfEqualTagsAreToldApart) {
+  for (const uint64_t large_bytes : {CpuEngine::kLargeBytes, uint64_t{0}}) {
+    const EngineConfig config = small_config(16);
+    std::map<uint16_t, std::vector<hls::PacketMeta>> by_tag;
+    for (uint32_t i = 0; i < 4000; ++i) {
+      const auto p = udp(0x0a000000 + i, 1000, kServer, 53);
+      const uint64_t hash = hls::hash_key(p.key, config.hash_seed[0], config.hash_seed[1]);
+      by_tag[static_cast<uint16_t>(hash)].push_back(p);
+    }
+    int pairs = 0;
+    for (const auto& [tag, packets] : by_tag) {
+      if (packets.size() < 2) continue;
+      EngineDriver d(config, large_bytes);
+      const auto a = d.insert(record_for(packets[0]), packets[0]), b = d.insert(record_for(packets[1]), packets[1]);
+      const auto c = d.then_lookup(packets[0]).then_lookup(packets[1]).run();
+      EXPECT_EQ(c[0].result, Result::kDone);
+      EXPECT_EQ(c[0].slot, a.slot);
+      EXPECT_EQ(c[1].result, Result::kDone);
+      EXPECT_EQ(c[1].slot, b.slot);
+      ++pairs;
+    }
+    EXPECT_GT(pairs, 50);  // 5 buckets: some ten pairs share their bucket too
   }
 }
 

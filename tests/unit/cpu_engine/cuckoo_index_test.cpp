@@ -86,6 +86,12 @@ TEST(CuckooIndex, ErasesWhatItHoldsAndNothingElse) {
     for (uint32_t i = 1; i < hashes.size(); i += 2) index->erase(hashes[i], i);
   }
   EXPECT_EQ(index->stashed(), 0u);
+  // Empty again, no bucket sends lookups to another one.
+  for (const uint64_t hash : hashes) {
+    bool elsewhere = true;
+    EXPECT_EQ(index->guess(hash, elsewhere), CuckooIndex::kNone);
+    EXPECT_FALSE(elsewhere);
+  }
 }
 
 TEST(CuckooIndex, GuessSaysWhereTheEntryIs) {

@@ -74,7 +74,8 @@ inline abi::Record with_source_nat(abi::Record r, uint32_t address, uint16_t por
 // An engine and the way to give it one operation, or several in a batch.
 class EngineDriver {
  public:
-  explicit EngineDriver(const EngineConfig& config) : engine_(*CpuEngine::create(config)) {}
+  explicit EngineDriver(const EngineConfig& config, uint64_t large_bytes = CpuEngine::kLargeBytes)
+      : engine_(*CpuEngine::create(config, large_bytes)) {}
 
   CpuEngine& engine() { return *engine_; }
   void set_now(uint32_t now_ms) { now_ms_ = now_ms; }
