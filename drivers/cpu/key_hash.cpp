@@ -2,6 +2,13 @@
 
 #include "hls/hash.hpp"
 
+// clang knows the wish for whole vectors as an option only, and needs none.
+#ifdef __clang__
+#define PHALANX_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl")))
+#else
+#define PHALANX_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")))
+#endif
+
 namespace phalanx {
 namespace {
 
@@ -85,8 +92,8 @@ PHALANX_INLINE void hash_by_eights(const hls::FlowKey* const* keys, size_t count
   for (size_t k = 0; i + k < count; ++k) hashes[i + k] = out[k];
 }
 
-__attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512"))) void hash_keys_avx512(
-    const hls::FlowKey* const* keys, size_t count, const uint64_t* seed, uint64_t* hashes) {
+PHALANX_AVX512 void hash_keys_avx512(const hls::FlowKey* const* keys, size_t count, const uint64_t* seed,
+                                     uint64_t* hashes) {
   hash_by_eights(keys, count, seed, hashes);
 }
 
