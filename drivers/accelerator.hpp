@@ -14,21 +14,21 @@ namespace phalanx {
 
 // What an engine is made for; fixed while it lives.
 struct EngineConfig {
-  uint64_t sessions_max = 1 << 20;    // capacity; memory is taken at start
-  uint64_t half_open_max = 1 << 18;   // TCP sessions not yet established that INSERT accepts
-  uint64_t hash_seed[2] = {0, 0};     // secret, chosen at random at start
-  bool tcp_pickup = false;            // take up TCP in midstream instead of refusing what isn't a SYN
+  uint64_t sessions_max = 1 << 20;                   // capacity; memory is taken at start
+  uint64_t half_open_max = 1 << 18;                  // TCP sessions not yet established that INSERT accepts
+  uint64_t hash_seed[2] = {0, 0};                    // secret, chosen at random at start
+  bool tcp_pickup = false;                           // take up TCP in midstream instead of refusing what isn't a SYN
   hls::Timeouts timeouts = hls::default_timeouts();  // per state
 };
 
 // Operations to be carried out in order. The spans must stay valid until the batch has been polled as done.
 struct Batch {
-  uint64_t tag = 0;                                    // the caller's name for it
-  uint32_t now_ms = 0;                                 // engine time; must not go back
+  uint64_t tag = 0;     // the caller's name for it
+  uint32_t now_ms = 0;  // engine time; must not go back
   absl::Span<const abi::Operation> operations;
-  absl::Span<const abi::Record> records;               // what INSERT and APPLY refer to
-  absl::Span<abi::Completion> completions;             // one an operation, same order
-  absl::Span<abi::Record> output;                      // EXTRACT, SCAN: filled from the start, in order
+  absl::Span<const abi::Record> records;    // what INSERT and APPLY refer to
+  absl::Span<abi::Completion> completions;  // one an operation, same order
+  absl::Span<abi::Record> output;           // EXTRACT, SCAN: filled from the start, in order
 };
 
 struct EngineCounters {
@@ -36,8 +36,8 @@ struct EngineCounters {
   uint64_t half_open = 0;
   uint64_t inserted = 0, deleted = 0, aged = 0, applied = 0, stale = 0;
   uint64_t refused_full = 0, refused_half_open = 0, refused_exists = 0;
-  uint64_t moves = 0;       // cuckoo relocations
-  uint64_t stash = 0;       // entries in the stash now
+  uint64_t moves = 0;  // cuckoo relocations
+  uint64_t stash = 0;  // entries in the stash now
 };
 
 // Not for several threads at once; one engine a worker.
@@ -48,7 +48,8 @@ class Accelerator {
   virtual std::string name() const = 0;
   virtual uint64_t slots() const = 0;  // the range of AGE and SCAN
 
-  // Refuses a batch whose spans do not fit each other (InvalidArgument) or when too many are in flight (ResourceExhausted).
+  // Refuses a batch whose spans do not fit each other (InvalidArgument) or when too many are in flight
+  // (ResourceExhausted).
   virtual absl::Status submit(const Batch& batch) = 0;
   // Tags of batches that are done, oldest first, into `tags`; gives how many.
   virtual size_t poll(absl::Span<uint64_t> tags) = 0;

@@ -1,7 +1,7 @@
 // The flow key: what a packet and its replies have in common, as five 64-bit words.
 //
-// A key is canonical: endpoint A is the smaller (address, port) pair of the two, so both directions of a flow without NAT
-// have one key and one table entry; `PacketMeta::from_b` tells which way a packet goes. Synthesizable C++14.
+// A key is canonical: endpoint A is the smaller (address, port) pair of the two, so both directions of a flow without
+// NAT have one key and one table entry; `PacketMeta::from_b` tells which way a packet goes. Synthesizable C++14.
 #ifndef PHALANX_HLS_FLOW_KEY_HPP
 #define PHALANX_HLS_FLOW_KEY_HPP
 
@@ -12,7 +12,8 @@ namespace hls {
 
 // Addresses are numbers in host order: an IPv6 address is (hi, lo); an IPv4 address is (0, address).
 // tail = port A << 48 | port B << 32 | virtual system << 16 | family << 8 | protocol, family being 4 or 6.
-// ICMP and ICMPv6 echo: the identifier is the port of the side that sends the requests, 0 is the port of the other side.
+// ICMP and ICMPv6 echo: the identifier is the port of the side that sends the requests, 0 is the port of the other
+// side.
 struct FlowKey {
   uint64_t a_hi;
   uint64_t a_lo;

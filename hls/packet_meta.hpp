@@ -34,16 +34,16 @@ const uint8_t kPacketIcmpError = 5;
 
 struct PacketMeta {
   FlowKey key;
-  uint32_t seq;           // TCP sequence number; for an ICMP error that quotes TCP, the quoted one
-  uint32_t ack;           // TCP acknowledgement number
-  uint32_t payload;       // bytes of TCP or UDP payload (a GSO frame counts whole)
-  uint32_t bytes;         // bytes from the IP header on
-  uint16_t window;        // TCP window, unscaled as on the wire
+  uint32_t seq;      // TCP sequence number; for an ICMP error that quotes TCP, the quoted one
+  uint32_t ack;      // TCP acknowledgement number
+  uint32_t payload;  // bytes of TCP or UDP payload (a GSO frame counts whole)
+  uint32_t bytes;    // bytes from the IP header on
+  uint16_t window;   // TCP window, unscaled as on the wire
   uint8_t tcp_flags;
-  uint8_t window_scale;   // TCP window scale option, kNoWindowScale if absent
-  uint8_t kind;           // kPacket...
-  uint8_t from_b;         // 1: the packet's source is endpoint B of the key
-  uint8_t segments;       // packets that a GSO frame stands for, 1 otherwise (255 at most)
+  uint8_t window_scale;  // TCP window scale option, kNoWindowScale if absent
+  uint8_t kind;          // kPacket...
+  uint8_t from_b;        // 1: the packet's source is endpoint B of the key
+  uint8_t segments;      // packets that a GSO frame stands for, 1 otherwise (255 at most)
   uint8_t reserved;
 };
 static_assert(sizeof(PacketMeta) == 64, "one cache line");

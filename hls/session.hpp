@@ -9,7 +9,8 @@
 namespace phalanx {
 namespace hls {
 
-// Session::state. The TCP states follow RFC 9293 as a gateway between the two ends sees them; docs/sessions.md has the table.
+// Session::state. The TCP states follow RFC 9293 as a gateway between the two ends sees them; docs/sessions.md has the
+// table.
 const uint8_t kStateFree = 0;  // the slot holds no session
 const uint8_t kStateTcpSynSent = 1;
 const uint8_t kStateTcpSynSentBoth = 2;  // simultaneous open: a SYN from either side
@@ -28,11 +29,12 @@ const uint8_t kStateDeleted = 14;  // unlinked; the slot waits until the change 
 const uint8_t kStates = 15;
 
 // Session::flags
-const uint8_t kOriginatorIsB = 0x01;  // the session was opened by endpoint B of its key
-const uint8_t kNatSource = 0x02;      // the originator's address and port are rewritten
+const uint8_t kOriginatorIsB = 0x01;   // the session was opened by endpoint B of its key
+const uint8_t kNatSource = 0x02;       // the originator's address and port are rewritten
 const uint8_t kNatDestination = 0x04;  // the responder's address and port are rewritten
-const uint8_t kNatWide = 0x08;         // IPv6 NAT: nat_source/nat_destination are unused, nat_source is the side record's index
-const uint8_t kDirty = 0x10;           // changed since the change log was last read; exactly one log entry exists
+const uint8_t kNatWide =
+    0x08;                     // IPv6 NAT: nat_source/nat_destination are unused, nat_source is the side record's index
+const uint8_t kDirty = 0x10;  // changed since the change log was last read; exactly one log entry exists
 const uint8_t kReanchorOriginator = 0x20;  // installed from a replica: this side's window may lag, see docs/sessions.md
 const uint8_t kReanchorResponder = 0x40;
 const uint8_t kPickedUp = 0x80;  // TCP taken up in midstream: no window scale is known, the widest is assumed
@@ -43,8 +45,8 @@ const uint8_t kSideFin = 0x02;
 const uint8_t kSideFinAcked = 0x04;
 const uint8_t kSideScale = 0x08;  // offered window scaling in its SYN
 
-// One direction of TCP, as its sender: sequence space that it may use (RFC 9293 section 3.4; the tracking method is Guido van
-// Rooij's "Real Stateful TCP Packet Filtering").
+// One direction of TCP, as its sender: sequence space that it may use (RFC 9293 section 3.4; the tracking method is
+// Guido van Rooij's "Real Stateful TCP Packet Filtering").
 struct TcpSide {
   uint32_t end;         // highest sequence number sent, plus length
   uint32_t max_end;     // highest end that the other side's acknowledgements and windows have allowed
@@ -53,15 +55,15 @@ struct TcpSide {
 };
 
 struct Session {
-  FlowKey key;            // of the original direction, before NAT
-  uint64_t order;         // generation << 24 | version: orders updates of one key from any source
-  uint32_t last_seen;     // ms of engine time, wraps after 49 days
-  uint8_t state;          // kState...
+  FlowKey key;         // of the original direction, before NAT
+  uint64_t order;      // generation << 24 | version: orders updates of one key from any source
+  uint32_t last_seen;  // ms of engine time, wraps after 49 days
+  uint8_t state;       // kState...
   uint8_t flags;
-  uint8_t scales;         // window scale of the originator << 4 | of the responder
-  uint8_t tcp_flags;      // kSide... of the originator | of the responder << 4
-  uint16_t rule;          // the policy rule that let it in
-  uint16_t synced;        // when its last change was logged, in units of 128 ms of engine time
+  uint8_t scales;     // window scale of the originator << 4 | of the responder
+  uint8_t tcp_flags;  // kSide... of the originator | of the responder << 4
+  uint16_t rule;      // the policy rule that let it in
+  uint16_t synced;    // when its last change was logged, in units of 128 ms of engine time
   uint16_t nat_source_port;
   uint16_t nat_destination_port;
   uint32_t nat_source;       // IPv4 address that replaces the originator's; with kNatWide the side record's index
@@ -83,8 +85,8 @@ struct WideNat {
 const uint64_t kVersionBits = 24;
 const uint64_t kVersionMask = (1u << kVersionBits) - 1;
 
-// Whether an update of order `x` is newer than a record of order `y`, both of one key. A later generation wins whatever the
-// versions; within one, versions are compared as serial numbers (RFC 1982), so that they may wrap.
+// Whether an update of order `x` is newer than a record of order `y`, both of one key. A later generation wins whatever
+// the versions; within one, versions are compared as serial numbers (RFC 1982), so that they may wrap.
 inline bool newer(uint64_t x, uint64_t y) {
   const uint64_t gx = x >> kVersionBits;
   const uint64_t gy = y >> kVersionBits;
@@ -93,9 +95,7 @@ inline bool newer(uint64_t x, uint64_t y) {
   return ahead != 0 && ahead < (1u << (kVersionBits - 1));
 }
 
-inline uint64_t next_version(uint64_t order) {
-  return (order & ~kVersionMask) | ((order + 1) & kVersionMask);
-}
+inline uint64_t next_version(uint64_t order) { return (order & ~kVersionMask) | ((order + 1) & kVersionMask); }
 
 }  // namespace hls
 }  // namespace phalanx

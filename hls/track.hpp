@@ -84,8 +84,8 @@ inline Track track_echo(Session& session, const PacketMeta& packet, uint8_t dire
 }
 
 // Before track_packet(): a session that was last seen before this member took over at `taken_over_ms` may have been
-// decided by another member meanwhile, also one that this member itself had decided earlier and holds no replica of; its
-// windows may lag as a replica's do, so both sides are to be re-anchored.
+// decided by another member meanwhile, also one that this member itself had decided earlier and holds no replica of;
+// its windows may lag as a replica's do, so both sides are to be re-anchored.
 inline void reanchor_if_older(Session& session, uint32_t taken_over_ms) {
   if (!serial_before(session.last_seen, taken_over_ms) || !is_tcp_state(session.state)) return;
   session.flags |= kReanchorMask;

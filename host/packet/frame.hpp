@@ -22,8 +22,9 @@ static_assert(sizeof(VirtioNetHeader) == 10);
 inline constexpr uint8_t kNeedsChecksum = 1;
 inline constexpr uint8_t kGsoNone = 0, kGsoTcpV4 = 1, kGsoUdp = 3, kGsoTcpV6 = 4, kGsoUdpL4 = 5, kGsoEcn = 0x80;
 
-// A view: the port or the caller owns the memory. `data` starts with the virtio-net header (10 bytes), the Ethernet header
-// follows it directly. Behind `length` there may be nothing, so a frame can be shortened but not lengthened in place.
+// A view: the port or the caller owns the memory. `data` starts with the virtio-net header (10 bytes), the Ethernet
+// header follows it directly. Behind `length` there may be nothing, so a frame can be shortened but not lengthened in
+// place.
 struct Frame {
   uint8_t* data = nullptr;
   uint32_t length = 0;  // virtio-net header included

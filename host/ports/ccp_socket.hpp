@@ -35,8 +35,9 @@ struct CcpSocketStats {
 #undef PHALANX_CCP_SOCKET_COUNTER
 };
 
-// Frames are whole Ethernet frames without a virtio-net header. Received, as sent by others and untagged: IPv4 from 0.0.0.0, UDP
-// to port 8116, not a fragment; and ARP replies, which answer probes. Nothing else of them has been checked.
+// Frames are whole Ethernet frames without a virtio-net header. Received, as sent by others and untagged: IPv4 from
+// 0.0.0.0, UDP to port 8116, not a fragment; and ARP replies, which answer probes. Nothing else of them has been
+// checked.
 class CcpSocket {
  public:
   static absl::StatusOr<std::unique_ptr<CcpSocket>> open(const std::string& interface);

@@ -36,7 +36,8 @@ inline constexpr int64_t kIdleSolicitNs =
     200'000'000;  // heartbeat: finds a peer that has restarted while nothing changes
 inline constexpr int64_t kDrainSolicitNs = 1'000'000;  // while a handover waits for drained()
 
-// A stream's number is even if its receiver held everything when it began (start_continuing), odd if it needs a full sync.
+// A stream's number is even if its receiver held everything when it began (start_continuing), odd if it needs a full
+// sync.
 inline bool continues(uint32_t stream) { return stream % 2 == 0; }
 
 // Where the stream stands.
@@ -76,8 +77,9 @@ class DeltaSender {
   // Offers a new stream to the peer: this member is the active one now. From kStreaming on, changes are kept for the
   // peer.
   void start(int64_t now_ns);
-  // The same, after `peer_incarnation` has handed the role over without loss: it holds all that this member holds, so every
-  // change is kept for it from now on, before it has answered, and the stream's number says that it needs no full sync.
+  // The same, after `peer_incarnation` has handed the role over without loss: it holds all that this member holds, so
+  // every change is kept for it from now on, before it has answered, and the stream's number says that it needs no full
+  // sync.
   void start_continuing(int64_t now_ns, uint64_t peer_incarnation);
   // This member is a sender no more; whatever waits is forgotten. start() may follow, with another stream.
   void stop();

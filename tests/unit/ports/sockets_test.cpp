@@ -144,8 +144,8 @@ TEST_F(CcpSocketTest, HearsCcpOfOthersAndNothingElse) {
   arp_reply[21] = 2;
   arp_request[21] = 1;
   delta_sync[29] = 1;  // from a member's own address
-  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp_request, foreign, delta_sync, ccp, options,
-                             unicast, arp_reply}) {
+  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp_request, foreign, delta_sync, ccp,
+                             options, unicast, arp_reply}) {
     EXPECT_TRUE(left_->send(frame));
   }
   ASSERT_TRUE(readable(right_->fd(), 2000));
