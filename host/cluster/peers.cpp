@@ -190,9 +190,13 @@ bool StateMachine::can_do_without(const Peer& p, int64_t now_ns) {
   if (p.alive) return false;
   if (p.proven_dead) return true;
   if (p.incarnation == 0) return due(start_ns_ + config_.timers.initial_silence_ns, now_ns);
-  // Nobody can be asked. With its own cables out, this member is the one that is missing.
+  // Nobody can be asked. With its own cables out, or put back a moment ago, this member is the one that is missing.
   bool connected = data_mask() == 0;
-  for (size_t i = 0; i < interfaces_.size(); ++i) connected |= !config_.interfaces[i].sync && interfaces_[i].link_up;
+  for (size_t i = 0; i < interfaces_.size(); ++i) {
+    const Interface& own = interfaces_[i];
+    connected |= !config_.interfaces[i].sync && own.link_up &&
+                 due(std::max(own.link_since_ns, start_ns_) + 2 * config_.timers.dead_ns, now_ns);
+  }
   return connected && (data_.known_hosts & data_mask()) == 0 && config_.when_isolated == WhenIsolated::kKeepActive;
 }
 
