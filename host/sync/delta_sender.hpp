@@ -19,7 +19,7 @@
 namespace phalanx::sync {
 
 // How long a record may wait for company.
-inline constexpr int64_t kFlushCreateNs = 50'000;  // a new session: half of the lag we promise (p50 0.1 ms)
+inline constexpr int64_t kFlushCreateNs = 20'000;  // a new session: a fifth of the lag we promise (p50 0.1 ms)
 inline constexpr int64_t kFlushUpdateNs = 1'000'000;
 inline constexpr int64_t kFlushDeleteNs = 10'000'000;  // a session that outlives its end by 10 ms harms nobody
 // Datagrams kept until acknowledged: 200 k TCP flows/s at 80 bytes are 11.4 k datagrams/s, so this is 0.7 s of them, or

@@ -24,8 +24,8 @@
 namespace phalanx::sync {
 
 inline constexpr size_t kChunkBytes = 256 * 1024;
-// Chunks on their way: 4 x 256 KiB are 1 MiB, 8 ms of 1 Gb/s, more than a sync network's round trip.
-inline constexpr uint32_t kChunksInFlight = 4;
+// Chunks on their way: 8 x 256 KiB are 2 MiB, 16 ms of 1 Gb/s: a sync network's round trip and a chunk being installed.
+inline constexpr uint32_t kChunksInFlight = 8;
 // A chunk gathers records no longer than this: it is how wrong the age of a record may be.
 inline constexpr uint32_t kChunkGatherMs = 1000;
 // Ends of sessions kept during a full sync: 200 k ends/s for the 5 s that 10 M sessions take at 2 M/s; 80 bytes each
