@@ -1,9 +1,10 @@
 // The session table in the card's memory. docs/card.md has the picture.
 //
 // A session in slot s is two lines, session_a[s] and session_b[s]: the halves of hls::Session, each array in banks of
-// its own, so that a record is read or written in one cycle. Two arrays of buckets, one for each choice of the cuckoo
-// index, also in banks of their own. Kernels own the table while they run; the host runs one at a time on one table,
-// and writes nothing but the configuration words of the state between runs.
+// its own, so that a record is read or written in one cycle. Its long rewrite, if it has one, is wide[s], and its
+// record's nat_source is s: read with the record, without a pointer to follow. Two arrays of buckets, one for each
+// choice of the cuckoo index, also in banks of their own. Kernels own the table while they run; the host runs one at a
+// time on one table, and writes nothing but the configuration words of the state between runs.
 #ifndef PHALANX_KERNELS_ABI_TABLE_HPP
 #define PHALANX_KERNELS_ABI_TABLE_HPP
 
@@ -54,15 +55,15 @@ struct TableState {
   uint64_t error;   // kTableError...: the run did nothing
   uint64_t now_ms;  // latest engine time seen
   uint64_t generation;
-  uint64_t used_end;    // slots from here on were never used
-  uint64_t free_slots;  // in free_slot[]: a stack, so that slots are given out in the CPU engine's order
-  uint64_t wide_used_end;
-  uint64_t wide_free;     // in free_wide[]: a stack
-  uint64_t log_head;      // place of the oldest change in change_log[], a ring of `slots` places
-  uint64_t logged;        // changes in it
-  uint64_t stashed;       // entries in stash[]
-  uint64_t log_overflow;  // a slot found no place: the whole table has to be scanned. A slot is in the log at most
-                          // once, so this only says that memory is damaged
+  uint64_t used_end;       // slots from here on were never used
+  uint64_t free_slots;     // in free_slot[]: a stack, so that slots are given out in the CPU engine's order
+  uint64_t wide_used_end;  // session_engine keeps it equal to used_end: long rewrites lie at their sessions' slots
+  uint64_t wide_free;      // in free_wide[]: a stack; nobody needs it, session_engine empties it
+  uint64_t log_head;       // place of the oldest change in change_log[], a ring of `slots` places
+  uint64_t logged;         // changes in it
+  uint64_t stashed;        // entries in stash[]
+  uint64_t log_overflow;   // a slot found no place: the whole table has to be scanned. A slot is in the log at most
+                           // once, so this only says that memory is damaged
   // counters: EngineCounters
   uint64_t sessions;
   uint64_t half_open;
