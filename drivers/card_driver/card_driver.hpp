@@ -1,0 +1,83 @@
+// The session engine on a card: an Accelerator over any Device. What a batch means in buffers, runs and time limits.
+//
+// A batch is a list of runs: session_engine for LOOKUP, INSERT, DELETE, APPLY and AGE in a row, state_delta for each
+// EXTRACT and SCAN. One run at a time is on the card (the two kernels share one table). Each batch in flight has a slot
+// of buffers of its own, so the next batch's operations are on the card before the one at work has ended.
+//
+// Calls of the runtime for a batch of LOOKUPs: push of the operations, 1 scalar or 2, start, done until it is so, pull
+// of the completions. The table's state is read back only when somebody asks for counters.
+#ifndef PHALANX_DRIVERS_CARD_DRIVER_CARD_DRIVER_HPP
+#define PHALANX_DRIVERS_CARD_DRIVER_CARD_DRIVER_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "drivers/accelerator.hpp"
+#include "drivers/card_driver/device.hpp"
+
+namespace phalanx::card_driver {
+
+struct CardLimits {
+  // A run that takes longer is hung: the driver gives up the card. The longest honest run is an AGE of 2^24 slots, 56
+  // ms at 300 MHz; the emulated card needs some ms for any.
+  std::chrono::milliseconds run_limit{2000};
+  // Operations of one run; a batch of more takes several. 4096 x (96 + 160 + 64) B = 1.3 MB a slot.
+  uint32_t run_operations = 4096;
+  // Records that one run of state_delta gives: 4096 x 160 B = 655 KB a slot.
+  uint32_t run_records = 4096;
+  // Batches in flight: one on the card, one being written, one being read, one to spare.
+  uint32_t batches = 4;
+};
+
+class CardDriver final : public Accelerator {
+ public:
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+
+  // Takes the card's memory and writes an empty table. InvalidArgument for a configuration that no table can have;
+  // errors of the device as they are.
+  static absl::StatusOr<std::unique_ptr<CardDriver>> create(std::unique_ptr<Device> device, const EngineConfig& config,
+                                                            const CardLimits& limits = {},
+                                                            Clock clock = std::chrono::steady_clock::now);
+  ~CardDriver() override;
+
+  std::string name() const override;
+  uint64_t slots() const override;
+  // Beside Accelerator's refusals: once the card has failed, what it failed of, for ever.
+  absl::Status submit(const Batch& batch) override;
+  // Also moves the batches on: to be called often. Batches that a failure caught are never given.
+  size_t poll(absl::Span<uint64_t> tags) override;
+  // As of the last run that has ended; reads the card's state if it changed since.
+  EngineCounters counters() const override;
+  uint64_t generation() const override;
+  // These wait until every batch in flight has ended, which the run limit bounds.
+  void advance_generation(uint64_t generation) override;
+  void set_age_floor(uint32_t now_ms) override;
+  void clear() override;
+
+  // OK, or why the card is given up: DeadlineExceeded (hung), Unavailable (the runtime's error), DataLoss (an answer
+  // that cannot be). A batch in flight at that moment may have been carried out in part.
+  absl::Status health() const;
+  // What the kernels found in the table that cannot be there (a flipped bit), since the table was made.
+  uint64_t impossible() const;
+  const DeviceIdentity& identity() const;
+  std::vector<Sensor> sensors() const;
+
+ private:
+  class Table;
+  class Slot;
+  class Queue;
+  CardDriver(std::unique_ptr<Device> device, std::unique_ptr<Queue> queue);
+
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Queue> queue_;  // goes before the device
+};
+
+}  // namespace phalanx::card_driver
+
+#endif
