@@ -23,9 +23,9 @@ struct DeltaResult {
   uint64_t bytes;    // of output used; the rest of the last line is zero
   uint64_t next;  // EXTRACT: changes still in the log; SCAN, DIGEST: first slot of what is left, 0 at the table's end
   uint64_t digest[2];
-  uint64_t freed;  // EXTRACT: slots of ended sessions that became free
-  uint64_t error;  // kTableError...
-  uint64_t reserved;
+  uint64_t freed;         // EXTRACT: slots of ended sessions that became free
+  uint64_t error;         // kTableError...
+  uint64_t log_overflow;  // EXTRACT: TableState::log_overflow: changes are missing, the whole table has to be scanned
 };
 static_assert(sizeof(DeltaResult) == 64, "one line");
 

@@ -83,8 +83,9 @@ struct TableState {
 static_assert(sizeof(TableState) % 64 == 0, "whole lines");
 
 const uint64_t kTableErrorNone = 0;
-const uint64_t kTableErrorAbi = 1;   // abi_version is another one
-const uint64_t kTableErrorForm = 2;  // slots, buckets or the stack pointers contradict each other
+const uint64_t kTableErrorAbi = 1;        // abi_version is another one
+const uint64_t kTableErrorForm = 2;       // slots, buckets or the stack pointers contradict each other
+const uint64_t kTableErrorArguments = 3;  // state_delta: no such mode or format, a range outside the table, no room
 
 }  // namespace abi
 }  // namespace phalanx
