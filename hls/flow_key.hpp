@@ -40,9 +40,18 @@ struct Endpoint {
 };
 
 inline bool endpoint_less(const Endpoint& x, const Endpoint& y) {
-  if (x.hi != y.hi) return x.hi < y.hi;
-  if (x.lo != y.lo) return x.lo < y.lo;
-  return x.port < y.port;
+  // All comparisons side by side: a chain of branches would be mispredicted, and deeper in hardware.
+  const bool lo_less = (x.lo < y.lo) | ((x.lo == y.lo) & (x.port < y.port));
+  return (x.hi < y.hi) | ((x.hi == y.hi) & lo_less);
+}
+
+// `x` if `yes`, else `y`, field by field: no pointer is chosen, so that nothing has to lie in memory.
+inline Endpoint choose_endpoint(bool yes, const Endpoint& x, const Endpoint& y) {
+  const uint64_t hi = yes ? x.hi : y.hi;
+  const uint64_t lo = yes ? x.lo : y.lo;
+  const uint16_t port = yes ? x.port : y.port;
+  const Endpoint e = {hi, lo, port};
+  return e;
 }
 
 // A key and where its packet's source ended up in it.
@@ -54,8 +63,8 @@ struct DirectedKey {
 inline DirectedKey make_key(const Endpoint& source, const Endpoint& destination, uint8_t protocol, uint8_t family,
                             uint16_t virtual_system) {
   const bool swap = endpoint_less(destination, source);
-  const Endpoint a = swap ? destination : source;
-  const Endpoint b = swap ? source : destination;
+  const Endpoint a = choose_endpoint(swap, destination, source);
+  const Endpoint b = choose_endpoint(swap, source, destination);
   const uint64_t tail = static_cast<uint64_t>(a.port) << 48 | static_cast<uint64_t>(b.port) << 32 |
                         static_cast<uint64_t>(virtual_system) << 16 | static_cast<uint64_t>(family) << 8 | protocol;
   const FlowKey key = {a.hi, a.lo, b.hi, b.lo, tail};

@@ -15,10 +15,11 @@ const uint8_t kBothFinAcked = kSideFinAcked | kSideFinAcked << kSideBits;
 
 // SYN, SYN/ACK, RST, RST/ACK, ACK and FIN/ACK are what RFC 9293 has a use for; PSH, URG and ECN bits go with any.
 inline bool valid_tcp_flags(uint8_t flags) {
-  const unsigned combination = (flags & (kTcpFin | kTcpSyn | kTcpRst)) | (flags & kTcpAck) >> 1;
-  const unsigned valid =
-      1u << kTcpSyn | 1u << (kTcpSyn | 8) | 1u << kTcpRst | 1u << (kTcpRst | 8) | 1u << 8 | 1u << (kTcpFin | 8);
-  return (valid >> combination & 1) != 0;
+  const bool fin = (flags & kTcpFin) != 0;
+  const bool syn = (flags & kTcpSyn) != 0;
+  const bool rst = (flags & kTcpRst) != 0;
+  const bool ack = (flags & kTcpAck) != 0;
+  return !(syn & rst) & !(fin & (syn | rst)) & (syn | rst | ack);
 }
 
 // The synchronized state by what has been seen of both FINs.
