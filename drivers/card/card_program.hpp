@@ -1,0 +1,31 @@
+// The program phalanx-card: one engine on one card, behind shared memory, in a process that may die.
+#ifndef PHALANX_DRIVERS_CARD_CARD_PROGRAM_HPP
+#define PHALANX_DRIVERS_CARD_CARD_PROGRAM_HPP
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "drivers/accelerator.hpp"
+
+namespace phalanx {
+
+// The command line: phalanx-card --shm-fd N --driver NAME [--xclbin FILE] [--device BDF or index] [--allow-unsigned].
+struct DriverOptions {
+  std::string driver;  // "cpu" (no card: tests), "xrt", "opencl"
+  std::string xclbin;
+  std::string device;
+  bool allow_unsigned = false;
+  EngineConfig config;  // from shared memory
+};
+
+using OpenDriver = std::function<absl::StatusOr<std::unique_ptr<Accelerator>>(const DriverOptions&)>;
+
+// Runs the program to its end: 0 if the gateway stopped it or is gone, 1 for a fault (said on stderr and to the
+// client), 2 for a wrong command line. When the gateway ends while the driver hangs, the whole process group is killed.
+int run_card_program(int argc, char** argv, const OpenDriver& open_driver);
+
+}  // namespace phalanx
+
+#endif

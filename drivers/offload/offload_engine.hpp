@@ -1,0 +1,195 @@
+// A card and the CPU's engine as one engine: the card decides while it can, the CPU shadows it and goes on when it
+// cannot. docs/card.md, "When a card fails", has the reasoning.
+//
+// Pure: no clock, no system call; driven by submit(), poll() and poll_moves().
+#ifndef PHALANX_DRIVERS_OFFLOAD_OFFLOAD_ENGINE_HPP
+#define PHALANX_DRIVERS_OFFLOAD_OFFLOAD_ENGINE_HPP
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "drivers/card/fault.hpp"
+#include "drivers/offload/journal.hpp"
+
+namespace phalanx {
+
+// X(name, text): what an OffloadEngine has done, each a counter.
+#define PHALANX_OFFLOAD_COUNTERS(X)                                                         \
+  X(operations_on_card, "operations decided by the card")                                   \
+  X(operations_on_cpu, "operations decided by the CPU engine")                              \
+  X(shadowed, "records extracted from the card and applied to the CPU engine")              \
+  X(shadow_refused, "of those, the CPU engine had no room for")                             \
+  X(failovers, "times that the CPU engine went on for a card that failed")                  \
+  X(replayed, "operations answered and not yet extracted, carried out again at a failover") \
+  X(replay_refused, "of those, the CPU engine took otherwise than the card had")            \
+  X(redone, "operations not answered, carried out by the CPU engine at a failover")         \
+  X(moves_to_card, "planned moves to the card, finished")                                   \
+  X(moves_to_cpu, "planned moves to the CPU, finished")                                     \
+  X(moves_failed, "moves given up")                                                         \
+  X(copied, "records copied to the card by moves")                                          \
+  X(journal_full, "batches refused until the caller has extracted")
+
+struct OffloadCounters {
+#define PHALANX_OFFLOAD_COUNTER_FIELD(name, text) uint64_t name = 0;
+  PHALANX_OFFLOAD_COUNTERS(PHALANX_OFFLOAD_COUNTER_FIELD)
+#undef PHALANX_OFFLOAD_COUNTER_FIELD
+};
+
+// X(name, text)
+#define PHALANX_OFFLOAD_STATES(X)                                             \
+  X(kCpu, "the CPU engine decides")                                           \
+  X(kToCard, "the CPU engine decides; sessions are being copied to the card") \
+  X(kCard, "the card decides; the CPU engine shadows it")                     \
+  X(kToCpu, "the card decides; its last changes are being fetched")
+
+enum class OffloadState : uint8_t {
+#define PHALANX_OFFLOAD_STATE_ENUMERATOR(name, text) name,
+  PHALANX_OFFLOAD_STATES(PHALANX_OFFLOAD_STATE_ENUMERATOR)
+#undef PHALANX_OFFLOAD_STATE_ENUMERATOR
+};
+const char* offload_state_text(OffloadState state);
+
+// For management.
+struct OffloadStatus {
+  OffloadState state = OffloadState::kCpu;
+  bool card_wanted = true;  // the card is to decide whenever it can
+  bool degraded = false;    // wanted and not deciding, because it failed
+  CardState card = CardState::kStopped;
+  CardFault last_fault;       // that made the CPU engine go on, or a move be given up
+  uint64_t slots_copied = 0;  // kToCard: progress
+  uint64_t slots = 0;
+  OffloadCounters counters;
+};
+
+struct OffloadOptions {
+  EngineConfig config;             // what both engines were made with
+  bool card_wanted = true;         // move to the card as soon as it is ready
+  bool return_after_fault = true;  // and again after it failed and was restarted; else move_to_card() has to be called
+};
+
+// `cpu` must carry out batches before submit() returns, as CpuEngine does, and have as many slots as the card.
+//
+// Beyond Accelerator's contract:
+//  - SCAN goes in batches of its own and always reads the CPU engine, so that slots mean the same before and after a
+//    move. While the card decides it shows what has been EXTRACTed, and counters as of a session's last change.
+//  - The caller must EXTRACT now and then: with Journal::kEntriesMax answered operations on changed sessions, batches
+//    that do anything else are ResourceExhausted.
+class OffloadEngine final : public Accelerator {
+ public:
+  static constexpr size_t kBatchesInFlightMax = 32;  // of the caller's
+  // Slots copied by a call of poll_moves(): some 20 us of the CPU engine's time.
+  static constexpr uint64_t kMoveSlots = 256;
+  // Records that wait for the caller's EXTRACT beyond what the engines hold: what moves and failovers took out of a
+  // log.
+  static constexpr size_t kHeldMax = 2 * Journal::kEntriesMax;
+  // Records that wait for the card while it is filled: changes of some ms at 1 M/s.
+  static constexpr size_t kForCardMax = 16384;
+  // Passes over the table before a move whose counts differ is given up.
+  static constexpr int kCopyPassesMax = 3;
+  // Generations that a decider may have given out in answers nobody saw: all operations on their way, 64 batches of
+  // 8192 at the most, is 2^19.
+  static constexpr uint64_t kGenerationJump = uint64_t{1} << 20;
+
+  // InvalidArgument if their slots differ. Both outlive it.
+  static absl::StatusOr<std::unique_ptr<OffloadEngine>> create(const OffloadOptions& options, CardAccelerator* card,
+                                                               Accelerator* cpu);
+
+  std::string name() const override { return card_decides() ? "offload:card" : "offload:cpu"; }
+  uint64_t slots() const override { return cpu_->slots(); }
+  absl::Status submit(const Batch& batch) override;
+  size_t poll(absl::Span<uint64_t> tags) override;
+  EngineCounters counters() const override { return card_decides() ? card_->counters() : cpu_->counters(); }
+  void advance_generation(uint64_t generation) override;
+  uint64_t generation() const override { return generation_; }
+  void set_age_floor(uint32_t now_ms) override;
+  void clear() override;
+
+  // The card is to decide, now and after faults: starts as soon as it is ready.
+  void move_to_card() { card_wanted_ = true, may_return_ = true, moves_refused_incarnation_ = 0; }
+  // The CPU engine is to decide: before the card is reprogrammed or taken out.
+  void move_to_cpu() { card_wanted_ = false; }
+  // Tends the card and drives moves on by a bounded step; every millisecond or so, between batches.
+  void poll_moves(int64_t now_ns);
+  OffloadStatus status() const;
+
+ private:
+  // A batch on its way, in order.
+  struct Outstanding {
+    Batch batch;
+    bool caller = false;  // else one of our own
+    bool done = false;
+    bool before_clear = false;
+  };
+  using Buffer = std::vector<abi::Record>;
+
+  OffloadEngine(const OffloadOptions& options, CardAccelerator* card, Accelerator* cpu);
+  bool card_decides() const { return state_ == OffloadState::kCard || state_ == OffloadState::kToCpu; }
+
+  // offload_engine.cpp
+  absl::Status check(const Batch& batch) const;
+  void run_on_cpu(const Batch& batch);
+  void carry_out_on_cpu(const Batch& batch);
+  void extract_on_cpu(const Batch& batch, const abi::Operation& operation, abi::Completion& completion, size_t& used);
+  size_t give_held(absl::Span<abi::Record> output);
+  void poll_card();
+  void take_in(const Outstanding& outstanding);
+  void shadow(absl::Span<const abi::Record> records);
+
+  // failover.cpp
+  void fail_over();
+  void replay();
+  void replay_insert(const Journal::Entry& entry);
+  void become_decider(Accelerator& engine);
+
+  // moves.cpp
+  void begin_move_to_card();
+  void copy_step();
+  void post_to_card();
+  void take_in_copied();
+  void finish_move_to_card();
+  void drain_step();
+  void take_in_drained();
+  void give_up_move(CardFaultKind kind, std::string why);
+  void for_card(const abi::Record& record);
+
+  const OffloadOptions options_;
+  CardAccelerator* const card_;
+  Accelerator* const cpu_;
+  OffloadState state_ = OffloadState::kCpu;
+  bool card_wanted_;
+  bool may_return_ = true;
+  bool degraded_ = false;
+  CardFault last_fault_;
+  OffloadCounters counters_;
+  uint32_t now_ms_ = 0;
+  uint64_t generation_ = 0;  // of both, and of what was answered
+
+  std::array<Outstanding, kBatchesInFlightMax> outstanding_;
+  uint64_t first_ = 0, end_ = 0;  // of outstanding_, counting up
+  Journal journal_;
+  std::deque<abi::Record> held_;
+
+  // Moves: our own batch on the card, one at a time.
+  bool own_in_flight_ = false;
+  Buffer own_records_;
+  std::vector<abi::Operation> own_operations_;
+  std::vector<abi::Completion> own_completions_;
+  uint64_t own_expected_ = 0;  // sessions the card should have after it; kNotCounted: cannot be said
+  std::deque<abi::Record> for_card_;
+  bool for_card_overflow_ = false;
+  uint64_t copy_next_ = 0;
+  bool copied_all_ = false;
+  bool counts_agree_ = false;
+  int copy_passes_ = 0;
+  uint64_t move_incarnation_ = 0;
+  uint64_t moves_refused_incarnation_ = 0;  // of a card that a move was given up for
+};
+
+}  // namespace phalanx
+
+#endif
