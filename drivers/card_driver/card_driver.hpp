@@ -27,21 +27,20 @@ struct CardLimits {
   // A run that takes longer is hung: the driver gives up the card. The longest honest run is an AGE of 2^24 slots, 56
   // ms at 300 MHz; the emulated card needs some ms for any.
   std::chrono::milliseconds run_limit{2000};
-  // Operations of one run; a batch of more takes several. 4096 x (96 + 160 + 64) B = 1.3 MB a slot.
-  uint32_t run_operations = 4096;
-  // Records that one run of state_delta gives: 4096 x 160 B = 655 KB a slot.
-  uint32_t run_records = 4096;
-  // Batches in flight: one on the card, one being written, one being read, one to spare.
+  // Batches in flight: one on the card, one being written, one being read, one to spare. Each has buffers for
+  // card_table::kRunOperationsMax operations: 4096 x (96 + 160 + 64) B = 1.3 MB.
   uint32_t batches = 4;
 };
 
 class CardDriver final : public Accelerator {
  public:
+  // Records that a batch's output may hold: 2^20 x 160 B = 168 MB of the card's memory, taken as it is needed.
+  static constexpr size_t kOutputRecordsMax = size_t{1} << 20;
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
   // Takes the card's memory and writes an empty table. InvalidArgument for a configuration that no table can have;
   // errors of the device as they are.
-  static absl::StatusOr<std::unique_ptr<CardDriver>> create(std::unique_ptr<Device> device, const EngineConfig& config,
+  static absl::StatusOr<std::unique_ptr<CardDriver>> create(std::shared_ptr<Device> device, const EngineConfig& config,
                                                             const CardLimits& limits = {},
                                                             Clock clock = std::chrono::steady_clock::now);
   ~CardDriver() override;
@@ -69,12 +68,10 @@ class CardDriver final : public Accelerator {
   std::vector<Sensor> sensors() const;
 
  private:
-  class Table;
-  class Slot;
   class Queue;
-  CardDriver(std::unique_ptr<Device> device, std::unique_ptr<Queue> queue);
+  CardDriver(std::shared_ptr<Device> device, std::unique_ptr<Queue> queue);
 
-  std::unique_ptr<Device> device_;
+  std::shared_ptr<Device> device_;
   std::unique_ptr<Queue> queue_;  // goes before the device
 };
 

@@ -9,11 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "kernels/abi/ports.hpp"
 
@@ -24,7 +24,7 @@ enum class Kernel : uint8_t {
   PHALANX_KERNELS(PHALANX_KERNEL)
 #undef PHALANX_KERNEL
 };
-std::string_view kernel_name(Kernel kernel);
+absl::string_view kernel_name(Kernel kernel);
 
 // Index of each argument of a kernel, as the runtimes count them: SessionArgument::operations is 0.
 #define PHALANX_ARGUMENT(direction, type, name, group) name,
@@ -33,14 +33,17 @@ enum class DeltaArgument : uint32_t { PHALANX_STATE_DELTA_PORTS(PHALANX_ARGUMENT
 enum class EspArgument : uint32_t { PHALANX_ESP_CRYPTO_PORTS(PHALANX_ARGUMENT) };
 #undef PHALANX_ARGUMENT
 
-// Where a buffer is used first; its bank follows from it.
+// An argument that a buffer is for; its bank follows from it.
 struct Place {
   Kernel kernel;
   uint32_t argument;
+  uint32_t compute_unit = 0;
 };
 inline Place place(SessionArgument a) { return {Kernel::session_engine, static_cast<uint32_t>(a)}; }
 inline Place place(DeltaArgument a) { return {Kernel::state_delta, static_cast<uint32_t>(a)}; }
-inline Place place(EspArgument a) { return {Kernel::esp_crypto, static_cast<uint32_t>(a)}; }
+inline Place place(EspArgument a, uint32_t compute_unit) {
+  return {Kernel::esp_crypto, static_cast<uint32_t>(a), compute_unit};
+}
 
 // Memory on the card, with as much of the host's beside it if the host ever looks into it.
 class Buffer {
@@ -86,7 +89,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceIdentity& identity() const = 0;
-  // Compute units of `kernel`; runs without a choice go to any.
+  // Compute units of `kernel`, at least 1.
   virtual uint32_t compute_units(Kernel kernel) const = 0;
   enum class Side : uint8_t { kBoth, kCardOnly };
   // A buffer in the bank of every one of `places`; FailedPrecondition if they are different banks.

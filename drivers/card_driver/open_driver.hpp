@@ -4,9 +4,9 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "drivers/accelerator.hpp"
 #include "drivers/card_driver/card_driver.hpp"
 
@@ -14,7 +14,7 @@ namespace phalanx {
 
 enum class CardApi : uint8_t { kXrt, kOpenCl };
 // "xrt" or "opencl", as phalanx-card's --driver says it; InvalidArgument for anything else.
-absl::StatusOr<CardApi> parse_card_api(std::string_view text);
+absl::StatusOr<CardApi> parse_card_api(absl::string_view text);
 
 struct DriverOptions {
   CardApi api = CardApi::kXrt;
