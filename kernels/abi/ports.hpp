@@ -3,8 +3,8 @@
 //   X(direction, type, name, group)
 // direction: IN, OUT or INOUT for a pointer into the card's memory, SCALAR for a value. `type`: of an element, or of
 // the scalar (uint32_t or uint64_t). `group`: the memory port (m_axi bundle) that the pointer uses, and by it the
-// banks: bitstreams/platforms says which. Registers follow ap_ctrl_hs: control at 0x00, arguments from 0x10 on, 8 bytes
-// each with 4 unused bytes behind (offset 0x10 + 12 * index).
+// banks: bitstreams/platforms says which. Registers follow ap_ctrl_hs as Vitis HLS lays them out (UG1399): control at
+// 0x00, arguments from 0x10 on, each followed by one unused word: 12 bytes for an address or uint64_t, 8 for uint32_t.
 #ifndef PHALANX_KERNELS_ABI_PORTS_HPP
 #define PHALANX_KERNELS_ABI_PORTS_HPP
 
@@ -62,5 +62,12 @@
   X(session_engine, PHALANX_SESSION_ENGINE_PORTS) \
   X(state_delta, PHALANX_STATE_DELTA_PORTS)       \
   X(esp_crypto, PHALANX_ESP_CRYPTO_PORTS)
+
+// X(kernel, version, compute units). The version rises with what a kernel does, kAbiVersion with what it is called with.
+// esp_crypto: one unit for each direction, each with a 512-bit path of its own.
+#define PHALANX_KERNEL_RELEASES(X) \
+  X(session_engine, 1, 1)          \
+  X(state_delta, 1, 1)             \
+  X(esp_crypto, 1, 2)
 
 #endif
