@@ -5,7 +5,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace phalanx::emulator {
 
@@ -24,7 +25,7 @@ enum class Fault : std::uint8_t {
 };
 
 inline constexpr std::array kFaultNames = {
-#define PHALANX_FAULT(name, meaning) std::string_view(#name),
+#define PHALANX_FAULT(name, meaning) absl::string_view(#name),
     PHALANX_EMULATOR_FAULTS(PHALANX_FAULT)
 #undef PHALANX_FAULT
 };

@@ -1,0 +1,309 @@
+#include "drivers/emulator/kernel_metadata.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace phalanx::emulator {
+namespace {
+
+absl::Status malformed(absl::string_view reason) {
+  return absl::InvalidArgumentError(absl::StrCat("kernel metadata: ", reason));
+}
+
+struct Tag {
+  absl::string_view name;
+  bool closes = false;  // </name>
+  bool empty = false;   // <name/>
+  std::map<absl::string_view, absl::string_view> attributes;
+};
+
+bool name_char(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == ':' || c == '.'; }
+
+// Reads tag by tag; text between tags, comments and processing instructions are passed over. No entities: the names and
+// numbers that are wanted have none.
+class TagReader {
+ public:
+  explicit TagReader(absl::string_view xml) : rest_(xml) {}
+
+  absl::StatusOr<std::optional<Tag>> next() {
+    for (;;) {
+      const auto open = rest_.find('<');
+      if (open == absl::string_view::npos) {
+        return std::nullopt;
+      }
+      rest_.remove_prefix(open + 1);
+      const bool comment = absl::StartsWith(rest_, "!--");
+      if (!comment && !absl::StartsWith(rest_, "?") && !absl::StartsWith(rest_, "!")) {
+        return tag();
+      }
+      const absl::string_view end = comment ? "-->" : ">";
+      const auto close = rest_.find(end);
+      if (close == absl::string_view::npos) {
+        return malformed("a comment without end");
+      }
+      rest_.remove_prefix(close + end.size());
+    }
+  }
+
+ private:
+  void skip_space() {
+    while (!rest_.empty() && absl::ascii_isspace(rest_[0])) {
+      rest_.remove_prefix(1);
+    }
+  }
+  bool take(char c) {
+    if (rest_.empty() || rest_[0] != c) {
+      return false;
+    }
+    rest_.remove_prefix(1);
+    return true;
+  }
+  absl::string_view take_name() {
+    std::size_t length = 0;
+    while (length < rest_.size() && name_char(rest_[length])) {
+      ++length;
+    }
+    const auto name = rest_.substr(0, length);
+    rest_.remove_prefix(length);
+    return name;
+  }
+
+  absl::StatusOr<std::optional<Tag>> tag() {
+    Tag tag;
+    tag.closes = take('/');
+    tag.name = take_name();
+    if (tag.name.empty()) {
+      return malformed("a tag without a name");
+    }
+    for (;;) {  // each round takes an attribute or ends
+      skip_space();
+      if (take('>')) {
+        return tag;
+      }
+      if (take('/')) {
+        tag.empty = true;
+        if (!take('>')) {
+          return malformed(absl::StrCat("tag ", tag.name, " is not closed"));
+        }
+        return tag;
+      }
+      const auto name = take_name();
+      skip_space();
+      if (name.empty() || !take('=')) {
+        return malformed(absl::StrCat("tag ", tag.name, " has a broken attribute or no end"));
+      }
+      skip_space();
+      const char quote = rest_.empty() ? '\0' : rest_[0];
+      const auto end = quote == '"' || quote == '\'' ? rest_.find(quote, 1) : absl::string_view::npos;
+      if (end == absl::string_view::npos) {
+        return malformed(absl::StrCat("tag ", tag.name, ": the value of ", name, " is not closed"));
+      }
+      tag.attributes[name] = rest_.substr(1, end - 1);
+      rest_.remove_prefix(end + 1);
+    }
+  }
+
+  absl::string_view rest_;
+};
+
+absl::StatusOr<std::uint64_t> number_of(const Tag& tag, absl::string_view attribute, absl::string_view kernel) {
+  const auto found = tag.attributes.find(attribute);
+  if (found == tag.attributes.end()) {
+    return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": ", attribute, " is missing"));
+  }
+  const bool hex = absl::StartsWithIgnoreCase(found->second, "0x");
+  std::uint64_t value = 0;
+  if (!(hex ? absl::SimpleHexAtoi(found->second, &value) : absl::SimpleAtoi(found->second, &value))) {
+    return malformed(
+        absl::StrCat("kernel ", kernel, ", ", tag.name, ": ", attribute, " = '", found->second, "' is not a number"));
+  }
+  return value;
+}
+
+absl::StatusOr<std::string> name_of(const Tag& tag, absl::string_view kernel) {
+  const auto found = tag.attributes.find("name");
+  // The name becomes part of a symbol that is looked for in the shared object.
+  if (found == tag.attributes.end() || found->second.empty() || found->second.size() > 64 ||
+      !std::all_of(found->second.begin(), found->second.end(), name_char)) {
+    return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": name is missing or not a name"));
+  }
+  return std::string(found->second);
+}
+
+absl::Status add_argument(const Tag& tag, Kernel& kernel, std::map<std::uint64_t, KernelArgument>& by_id) {
+  auto name = name_of(tag, kernel.name);
+  auto id = number_of(tag, "id", kernel.name);
+  auto offset = number_of(tag, "offset", kernel.name);
+  auto size = number_of(tag, "size", kernel.name);
+  auto qualifier = number_of(tag, "addressQualifier", kernel.name);
+  for (const auto& status : {name.status(), id.status(), offset.status(), size.status(), qualifier.status()}) {
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  const auto where = absl::StrCat("kernel ", kernel.name, ", arg ", *name, ": ");
+  if (*size != 4 && *size != 8) {
+    return malformed(absl::StrCat(where, "size ", *size, " is not 4 or 8"));
+  }
+  constexpr std::uint64_t kFirstArgument = 0x10;  // below are control and interrupts
+  if (*offset < kFirstArgument || *offset % 4 != 0 || *offset + *size > kRegisterMapBytes) {
+    return malformed(absl::StrCat(where, "offset ", *offset, " is outside the register map or misaligned"));
+  }
+  if (*qualifier > 1) {
+    return malformed(absl::StrCat(where, "addressQualifier ", *qualifier, " is neither scalar (0) nor pointer (1)"));
+  }
+  if (by_id.size() == kArgumentsMax || *id >= kArgumentsMax) {
+    return malformed(absl::StrCat(where, "more than ", kArgumentsMax, " arguments"));
+  }
+  const KernelArgument argument{*name, static_cast<std::uint32_t>(*offset), static_cast<std::uint32_t>(*size),
+                                *qualifier == 1};
+  if (!by_id.emplace(*id, argument).second) {
+    return malformed(absl::StrCat(where, "id ", *id, " is there twice"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status add_remap(const Tag& tag, const Kernel& kernel, KernelInstance& instance) {
+  auto base = number_of(tag, "base", kernel.name);
+  auto range = number_of(tag, "range", kernel.name);
+  if (!base.ok() || !range.ok()) {
+    return base.ok() ? range.status() : base.status();
+  }
+  if (*range < kRegisterMapBytes || *base % kRegisterMapBytes != 0 || *base + *range < *base) {
+    return malformed(absl::StrCat("kernel ", kernel.name, ", instance ", instance.name, ": base ", *base, ", range ",
+                                  *range, " hold no register map"));
+  }
+  instance.base = *base;
+  instance.range = *range;
+  return absl::OkStatus();
+}
+
+// Collects kernels as their tags go by.
+class Collector {
+ public:
+  absl::Status tag(const Tag& tag) {
+    if (tag.name == "kernel") {
+      return tag.closes ? close_kernel() : open_kernel(tag);
+    }
+    if (!open_ || tag.closes) {
+      return absl::OkStatus();
+    }
+    auto& kernel = kernels_.back();
+    if (tag.name == "arg") {
+      return add_argument(tag, kernel, arguments_);
+    }
+    if (tag.name == "instance") {
+      auto name = name_of(tag, kernel.name);
+      if (!name.ok()) {
+        return name.status();
+      }
+      if (++instances_ > kInstancesMax) {
+        return malformed(absl::StrCat("more than ", kInstancesMax, " instances"));
+      }
+      kernel.instances.push_back({*name});
+    }
+    if (tag.name == "addrRemap" && !kernel.instances.empty()) {
+      return add_remap(tag, kernel, kernel.instances.back());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<Kernel>> finish() {
+    if (open_) {
+      return malformed(absl::StrCat("kernel ", kernels_.back().name, " is not closed"));
+    }
+    if (auto status = check_places(); !status.ok()) {
+      return status;
+    }
+    return std::move(kernels_);
+  }
+
+ private:
+  absl::Status open_kernel(const Tag& tag) {
+    auto name = name_of(tag, "?");
+    if (!name.ok()) {
+      return name.status();
+    }
+    if (open_ || kernels_.size() == kKernelsMax) {
+      return malformed(absl::StrCat("kernel ", *name, " within another, or more than ", kKernelsMax));
+    }
+    kernels_.push_back({*name, {}, {}});
+    arguments_.clear();
+    open_ = !tag.empty;
+    return absl::OkStatus();
+  }
+
+  absl::Status close_kernel() {
+    if (!open_) {
+      return malformed("a kernel is closed that was not opened");
+    }
+    open_ = false;
+    auto& kernel = kernels_.back();
+    for (auto& [id, argument] : arguments_) {
+      if (id != kernel.arguments.size()) {
+        return malformed(absl::StrCat("kernel ", kernel.name, ": no arg has id ", kernel.arguments.size()));
+      }
+      kernel.arguments.push_back(std::move(argument));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status check_places() const {
+    std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> places;  // base -> end, name
+    for (const auto& kernel : kernels_) {
+      for (const auto& instance : kernel.instances) {
+        if (instance.range == 0) {
+          return malformed(absl::StrCat("kernel ", kernel.name, ", instance ", instance.name, ": no addrRemap"));
+        }
+        if (!places.emplace(instance.base, std::pair(instance.base + instance.range, instance.name)).second) {
+          return malformed(absl::StrCat("instance ", instance.name, ": another has its base"));
+        }
+      }
+    }
+    std::uint64_t end = 0;
+    for (const auto& [base, place] : places) {
+      if (base < end) {
+        return malformed(absl::StrCat("instance ", place.second, ": its registers overlap another's"));
+      }
+      end = place.first;
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Kernel> kernels_;
+  std::map<std::uint64_t, KernelArgument> arguments_;
+  std::size_t instances_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<Kernel>> parse_kernel_metadata(absl::string_view xml) {
+  if (xml.size() > kMetadataBytesMax) {
+    return malformed(absl::StrCat(xml.size(), " bytes are more than ", kMetadataBytesMax));
+  }
+  TagReader reader(xml);
+  Collector collector;
+  for (;;) {
+    auto tag = reader.next();
+    if (!tag.ok()) {
+      return tag.status();
+    }
+    if (!*tag) {
+      return collector.finish();
+    }
+    if (auto status = collector.tag(**tag); !status.ok()) {
+      return status;
+    }
+  }
+}
+
+}  // namespace phalanx::emulator
