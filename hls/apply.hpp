@@ -27,18 +27,21 @@ struct ApplyDecision {
 // stays as the table has it, for its log entry exists.
 inline ApplyDecision decide_apply(bool exists, const Session& existing, const Session& replicated, uint32_t now_ms) {
   const bool is_newer = !exists || newer(replicated.order, existing.order);
-  const bool ended = replicated.state == kStateDeleted || replicated.state == kStateFree;
-  const bool tcp = replicated.state >= kStateTcpSynSent && replicated.state <= kStateTcpClosed;
-  ApplyDecision decision = {ApplyAction::kStale, replicated};
-  if (replicated.state >= kStates) decision.action = ApplyAction::kInvalid;
-  if (!is_newer || replicated.state >= kStates) return decision;
-  decision.action = ended ? (exists ? ApplyAction::kRemove : ApplyAction::kAbsent) : ApplyAction::kInstall;
+  const bool known = replicated.state < kStates;
+  const bool takes = known & is_newer;
+  const bool ended = (replicated.state == kStateDeleted) | (replicated.state == kStateFree);
+  const bool tcp = (replicated.state >= kStateTcpSynSent) & (replicated.state <= kStateTcpClosed);
+  const ApplyAction removal = exists ? ApplyAction::kRemove : ApplyAction::kAbsent;
+  const ApplyAction newest = ended ? removal : ApplyAction::kInstall;
+  const ApplyAction by_order = is_newer ? newest : ApplyAction::kStale;
+  ApplyDecision decision = {known ? by_order : ApplyAction::kInvalid, replicated};
   Session& s = decision.session;
   const uint8_t dirty = exists ? existing.flags & kDirty : 0;
   const uint8_t anchor = tcp ? kReanchorOriginator | kReanchorResponder : 0;
-  s.flags = static_cast<uint8_t>((s.flags & ~(kDirty | kReanchorOriginator | kReanchorResponder)) | dirty | anchor);
-  s.last_seen = now_ms;
-  s.synced = static_cast<uint16_t>(now_ms >> kSyncUnitShift);
+  const uint8_t kept = s.flags & static_cast<uint8_t>(~(kDirty | kReanchorOriginator | kReanchorResponder));
+  s.flags = takes ? static_cast<uint8_t>(kept | dirty | anchor) : s.flags;
+  s.last_seen = takes ? now_ms : s.last_seen;
+  s.synced = takes ? static_cast<uint16_t>(now_ms >> kSyncUnitShift) : s.synced;
   return decision;
 }
 

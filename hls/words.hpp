@@ -64,8 +64,35 @@ inline void set_session_packets(Session& session, uint64_t word15) {
 }
 inline uint64_t session_packets(const Session& s) { return word_of(s.packets[0], s.packets[1]); }
 
+// Words 5 to 7 and 9 to 15: what tracking reads and writes. Key and NAT addresses are 0.
+inline Session tracked_session(uint64_t order, uint64_t status, uint64_t rule, const TcpSide& originator,
+                               const TcpSide& responder, uint64_t traffic0, uint64_t traffic1, uint64_t packets) {
+  Session session = {};
+  session.order = order;
+  set_session_status(session, status);
+  set_session_rule(session, rule);
+  session.side[0] = originator;
+  session.side[1] = responder;
+  session.traffic[0] = traffic0;
+  session.traffic[1] = traffic1;
+  set_session_packets(session, packets);
+  return session;
+}
+
+// Words 0 to 4 and 6 to 8: what NAT reads.
+inline Session keyed_session(const FlowKey& key, uint64_t status, uint64_t rule, uint64_t nat) {
+  Session session = {};
+  session.key = key;
+  set_session_status(session, status);
+  set_session_rule(session, rule);
+  set_session_nat(session, nat);
+  return session;
+}
+
 // PacketMeta, words 5 to 7; words 0 to 4 are the key.
-inline void set_packet_words(PacketMeta& packet, uint64_t word5, uint64_t word6, uint64_t word7) {
+inline PacketMeta packet_from_words(const FlowKey& key, uint64_t word5, uint64_t word6, uint64_t word7) {
+  PacketMeta packet = {};
+  packet.key = key;
   packet.seq = word_u32(word5, 0);
   packet.ack = word_u32(word5, 32);
   packet.payload = word_u32(word6, 0);
@@ -77,6 +104,7 @@ inline void set_packet_words(PacketMeta& packet, uint64_t word5, uint64_t word6,
   packet.from_b = word_u8(word7, 40);
   packet.segments = word_u8(word7, 48);
   packet.reserved = word_u8(word7, 56);
+  return packet;
 }
 
 }  // namespace hls
