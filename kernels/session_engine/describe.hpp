@@ -1,0 +1,48 @@
+// What a completion says of a packet and its session.
+#ifndef PHALANX_KERNELS_SESSION_ENGINE_DESCRIBE_HPP
+#define PHALANX_KERNELS_SESSION_ENGINE_DESCRIBE_HPP
+
+#include "hls/nat.hpp"
+#include "hls/track.hpp"
+#include "kernels/session_engine/table.hpp"
+
+namespace phalanx {
+namespace session_engine {
+
+using abi::Completion;
+using abi::Result;
+
+inline hls::TrackConfig track_config(const abi::TableState& state) {
+  hls::TrackConfig config = hls::default_track_config();
+  config.tcp_pickup = state.tcp_pickup != 0;
+  return config;
+}
+
+inline Completion completion_with(Result result) {
+  Completion completion = {};
+  completion.result = result;
+  return completion;
+}
+
+// What became of `packet`, which goes in `direction`, at the session in `slot`.
+inline Completion describe(const hls::Track& track, uint32_t slot, const Session& session, const WideNat& wide,
+                           const hls::PacketMeta& packet, uint8_t direction) {
+  Completion completion = completion_with(track.pass ? Result::kDone : Result::kDrop);
+  completion.reason = track.reason;
+  completion.direction = direction;
+  completion.state = session.state;
+  completion.slot = slot;
+  completion.rule = session.rule;
+  completion.changed = track.log ? 1 : 0;
+  if ((session.flags & hls::kNatMask) == 0 || !track.pass) return completion;
+  const bool error = packet.kind == hls::kPacketIcmpError;
+  completion.rewrite =
+      error ? hls::rewrite_for_error(session, wide, direction) : hls::rewrite_for(session, wide, direction);
+  completion.rewritten = 1;
+  return completion;
+}
+
+}  // namespace session_engine
+}  // namespace phalanx
+
+#endif
