@@ -1,0 +1,92 @@
+// open_session(): the session that a first packet makes. Takes words 5 to 7 and 9 to 15 of the
+// session, words 5 to 7 of the packet, and the context: now_ms | direction << 32 | tcp_pickup << 33 |
+// reopen_by_responder
+// << 34 | refresh_units << 48. Writes the session's words as they become, and pass | log << 1 | reason << 8.
+#include "hls/stage.hpp"
+PHALANX_STAGE_BEGIN
+#include "hls/track_circuit.hpp"
+#include "hls/words.hpp"
+PHALANX_STAGE_END
+
+PHALANX_STAGE_TOP void stage_open_session(uint64_t order, uint64_t status, uint64_t rule, uint64_t originator_ends,
+                                          uint64_t originator_window, uint64_t responder_ends,
+                                          uint64_t responder_window, uint64_t traffic0, uint64_t traffic1,
+                                          uint64_t packets, uint64_t packet5, uint64_t packet6, uint64_t packet7,
+                                          uint64_t context, uint64_t* order_out, uint64_t* status_out,
+                                          uint64_t* rule_out, uint64_t* originator_ends_out,
+                                          uint64_t* originator_window_out, uint64_t* responder_ends_out,
+                                          uint64_t* responder_window_out, uint64_t* traffic0_out,
+                                          uint64_t* traffic1_out, uint64_t* packets_out, uint64_t* track_out) {
+#pragma HLS pipeline II = 1
+  using namespace phalanx::hls;
+  Session session = tracked_session(order, status, rule, side_from_words(originator_ends, originator_window),
+                                    side_from_words(responder_ends, responder_window), traffic0, traffic1, packets);
+  const PacketMeta packet = packet_from_words(key_from_words(0, 0, 0, 0, 0), packet5, packet6, packet7);
+  const TrackConfig config = {(context >> 33 & 1) != 0, (context >> 34 & 1) != 0, word_u16(context, 48)};
+  const Track track = open_session_at_once(session, packet, word_u32(context, 0), config);
+  *order_out = session.order;
+  *status_out = session_status(session);
+  *rule_out = session_rule(session);
+  *originator_ends_out = side_ends(session.side[0]);
+  *originator_window_out = side_window(session.side[0]);
+  *responder_ends_out = side_ends(session.side[1]);
+  *responder_window_out = side_window(session.side[1]);
+  *traffic0_out = session.traffic[0];
+  *traffic1_out = session.traffic[1];
+  *packets_out = session_packets(session);
+  *track_out = (track.pass ? 1u : 0u) | (track.log ? 2u : 0u) | static_cast<uint64_t>(track.reason) << 8;
+}
+
+#ifndef __SYNTHESIS__
+#include <stdio.h>
+
+struct Known {
+  uint64_t in[10], packet[3], context, out[10], track;
+};
+
+int main() {
+  const Known cases[] = {
+      // a SYN, window scale 7
+      {{0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       {0x3e8ull, 0x3c00000000ull, 0x100010702ffffull},
+       0xffff0000000000c8ull,
+       {0x0ull, 0x9700301000000c8ull, 0x10009ull, 0x3e9000003e9ull, 0xffffull, 0x0ull, 0x3e900000000ull, 0x3cull,
+        0x0ull, 0x1ull},
+       0x3},
+      // a datagram
+      {{0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       {0x0ull, 0x6400000048ull, 0x1000200000000ull},
+       0xffff0000000000c8ull,
+       {0x0ull, 0x30a000000c8ull, 0x10009ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x64ull, 0x0ull, 0x1ull},
+       0x3},
+      // in midstream, which the configuration does not allow
+      {{0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       {0x1000003e8ull, 0x2800000000ull, 0x10001ff100064ull},
+       0xffff0000000000c8ull,
+       {0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       0x100},
+      // a reply that nobody asked for
+      {{0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       {0x0ull, 0x5400000000ull, 0x1000400000000ull},
+       0xffff0000000000c8ull,
+       {0x0ull, 0x30000000000ull, 0x9ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull, 0x0ull},
+       0x700},
+  };
+  for (const Known& k : cases) {
+    uint64_t out[10], track;
+    stage_open_session(k.in[0], k.in[1], k.in[2], k.in[3], k.in[4], k.in[5], k.in[6], k.in[7], k.in[8], k.in[9],
+                       k.packet[0], k.packet[1], k.packet[2], k.context, &out[0], &out[1], &out[2], &out[3], &out[4],
+                       &out[5], &out[6], &out[7], &out[8], &out[9], &track);
+    for (unsigned i = 0; i < 10; ++i) {
+      if (out[i] == k.out[i]) continue;
+      printf("case %u, word %u: %016llx\n", (unsigned)(&k - cases), i, (unsigned long long)out[i]);
+      return 1;
+    }
+    if (track != k.track) {
+      printf("case %u: track %04llx\n", (unsigned)(&k - cases), (unsigned long long)track);
+      return 1;
+    }
+  }
+  return 0;
+}
+#endif
