@@ -54,6 +54,9 @@ class Accelerator {
   // Tags of batches that are done, oldest first, into `tags`; gives how many.
   virtual size_t poll(absl::Span<uint64_t> tags) = 0;
 
+  // OK, or why the engine is given up and batches in flight will never be done. Only an engine on a card can fail.
+  virtual absl::Status health() const { return absl::OkStatus(); }
+
   virtual EngineCounters counters() const = 0;
 
   // Generations at or below `generation` are taken: the next INSERT gets a later one. Called when a member takes over.

@@ -156,11 +156,16 @@ absl::Status CardDriver::Queue::start(Slot& slot) {
 
 absl::Status CardDriver::Queue::start_delta(Slot& slot) {
   if (!state_read_) {
-    if (auto status = memory_.read_state(); !status.ok()) return status;
-    state_read_ = true;
+    if (auto status = read_state(); !status.ok()) return status;
+  }
+  const abi::Operation& operation = slot.batch.operations[slot.next];
+  if (operation.opcode == abi::Opcode::kExtract && memory_.state().logged == 0) {
+    abi::Completion nothing = {};
+    complete(slot, nothing);
+    return absl::OkStatus();
   }
   const size_t room = slot.batch.output.size() - slot.output_used;
-  call_ = card_table::delta_call(slot.batch.operations[slot.next], room, memory_.state());
+  call_ = card_table::delta_call(operation, room, memory_.state());
   if (!call_.needed) {
     complete(slot, call_.completion);
     return absl::OkStatus();
@@ -181,7 +186,19 @@ absl::Status CardDriver::Queue::start_delta(Slot& slot) {
 
 absl::Status CardDriver::Queue::finish(Slot& slot) {
   state_read_ = false;
-  return slot.run.kernel == card_table::Run::Kernel::kSessionEngine ? finish_session(slot) : finish_delta(slot);
+  if (slot.run.kernel == card_table::Run::Kernel::kStateDelta) return finish_delta(slot);
+  // A kernel that refuses the table writes no completions, and what lies there is of an earlier run: the state comes
+  // first. It also says whether there is anything to EXTRACT, which spares the run that would find nothing.
+  if (auto status = read_state(); !status.ok()) return status;
+  return finish_session(slot);
+}
+
+absl::Status CardDriver::Queue::read_state() {
+  if (auto status = memory_.read_state(); !status.ok()) return status;
+  state_read_ = true;
+  if (memory_.state().impossible == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the kernels found ", memory_.state().impossible,
+                                          " things in the card's table that cannot be: its memory is damaged"));
 }
 
 absl::Status CardDriver::Queue::finish_session(Slot& slot) {
@@ -289,7 +306,7 @@ void CardDriver::Queue::settle() {
 bool CardDriver::Queue::settle_and_read() {
   settle();
   if (!health_.ok()) return false;
-  if (!state_read_) state_read_ = note(memory_.read_state());
+  if (!state_read_) note(read_state());
   return health_.ok();
 }
 

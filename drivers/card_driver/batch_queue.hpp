@@ -63,6 +63,7 @@ class CardDriver::Queue {
   absl::Status prepare(Slot& slot);
   absl::Status start(Slot& slot);
   absl::Status start_delta(Slot& slot);
+  absl::Status read_state();
   absl::Status finish(Slot& slot);
   absl::Status finish_session(Slot& slot);
   absl::Status finish_delta(Slot& slot);

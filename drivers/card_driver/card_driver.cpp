@@ -35,11 +35,6 @@ uint64_t CardDriver::generation() const {
   return queue_->state().generation;
 }
 
-uint64_t CardDriver::impossible() const {
-  queue_->settle_and_read();
-  return queue_->state().impossible;
-}
-
 void CardDriver::advance_generation(uint64_t generation) {
   queue_->change([&](CardMemory& memory) { return memory.advance_generation(generation); });
 }

@@ -4,8 +4,9 @@
 // EXTRACT and SCAN. One run at a time is on the card (the two kernels share one table). Each batch in flight has a slot
 // of buffers of its own, so the next batch's operations are on the card before the one at work has ended.
 //
-// Calls of the runtime for a batch of LOOKUPs: push of the operations, 1 scalar or 2, start, done until it is so, pull
-// of the completions. The table's state is read back only when somebody asks for counters.
+// Calls of the runtime for a batch of LOOKUPs: push of the operations, 2 scalars, start, done until it is so, pull of
+// the state and of the completions. The state says whether the kernel refused the table, gives the counters, and spares
+// the run of an EXTRACT when the change log is empty.
 #ifndef PHALANX_DRIVERS_CARD_DRIVER_CARD_DRIVER_HPP
 #define PHALANX_DRIVERS_CARD_DRIVER_CARD_DRIVER_HPP
 
@@ -51,19 +52,18 @@ class CardDriver final : public Accelerator {
   absl::Status submit(const Batch& batch) override;
   // Also moves the batches on: to be called often. Batches that a failure caught are never given.
   size_t poll(absl::Span<uint64_t> tags) override;
-  // As of the last run that has ended; reads the card's state if it changed since.
+  // These two wait until every batch in flight has ended, which the run limit bounds.
   EngineCounters counters() const override;
   uint64_t generation() const override;
-  // These wait until every batch in flight has ended, which the run limit bounds.
+  // These wait too.
   void advance_generation(uint64_t generation) override;
   void set_age_floor(uint32_t now_ms) override;
   void clear() override;
 
   // OK, or why the card is given up: DeadlineExceeded (hung), Unavailable (the runtime's error), DataLoss (an answer
-  // that cannot be). A batch in flight at that moment may have been carried out in part.
-  absl::Status health() const;
-  // What the kernels found in the table that cannot be there (a flipped bit), since the table was made.
-  uint64_t impossible() const;
+  // or a table that cannot be, such as after a flipped bit), Internal (a kernel refused the table). A batch in flight
+  // at that moment may have been carried out in part.
+  absl::Status health() const override;
   const DeviceIdentity& identity() const;
   std::vector<Sensor> sensors() const;
 

@@ -25,6 +25,9 @@ enum class Kernel : uint8_t {
 #undef PHALANX_KERNEL
 };
 absl::string_view kernel_name(Kernel kernel);
+inline constexpr size_t kKernels = 3;
+// Of a scalar argument's type; OpenCL wants it exact.
+size_t scalar_bytes(Kernel kernel, uint32_t argument);
 
 // Index of each argument of a kernel, as the runtimes count them: SessionArgument::operations is 0.
 #define PHALANX_ARGUMENT(direction, type, name, group) name,

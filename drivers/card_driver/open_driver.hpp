@@ -21,13 +21,16 @@ struct DriverOptions {
   std::string device = "0";  // PCIe address (0000:65:00.1) or index
   std::string xclbin;        // the bitstream's file; its manifest is beside it
   bool allow_unsigned = false;
-  std::string trusted_keys;  // file of PEM keys
-  EngineConfig engine;
+  std::string trusted_keys;  // file of PEM public keys; empty: none
+  EngineConfig engine;       // of the session table
   card_driver::CardLimits limits;
 };
 
-// Checks the bitstream and the environment, then loads and makes an empty table. Each refusal has its own message; no
-// exception leaves. XRT may still end the process group (docs/card.md): call it in a process of its own.
+// Checks the bitstream and the environment, then loads it. Each refusal has its own message; no exception leaves. XRT
+// may still end the process group (docs/card.md): call it in a process of its own. Several engines (CardDriver,
+// CardEspEngine) may share the card.
+absl::StatusOr<std::shared_ptr<card_driver::Device>> open_card(const DriverOptions& options);
+// The same, and an empty session table on it.
 absl::StatusOr<std::unique_ptr<card_driver::CardDriver>> open_driver(const DriverOptions& options);
 
 }  // namespace phalanx
