@@ -97,14 +97,17 @@ class CardClient final : public CardAccelerator {
   absl::Status post(const Batch& batch, Pending& pending);
   void describe(const Batch& batch, const Pending& pending, uint32_t record_first);
   void wake();
-  void look(bool fresh);
+  void look();
   bool take_answer(Pending& pending);
-  std::optional<std::string> take_completions(Pending& pending, uint32_t output_used);
+  std::optional<std::string> take_completions(Pending& pending);
+  std::optional<std::string> take_output(Pending& pending, const abi::Operation& operation, uint32_t count,
+                                         uint32_t& used);
   void learn(const abi::Operation& operation, const abi::Completion& completion);
   void fail(CardFaultKind kind, std::string what);
   absl::Status launch(int64_t now_ns);
   void watch_start(int64_t now_ns);
   void forget_table();
+  std::string refusal() const;
 
   const CardClientOptions options_;
   std::unique_ptr<card::SharedMemory> memory_;

@@ -11,20 +11,22 @@
 
 namespace phalanx {
 
-// The command line: phalanx-card --shm-fd N --driver NAME [--xclbin FILE] [--device BDF or index] [--allow-unsigned].
-struct DriverOptions {
+// The command line: phalanx-card --shm-fd N --driver NAME [--xclbin FILE] [--device BDF or index] [--trusted-keys FILE]
+// [--allow-unsigned].
+struct CardProgramOptions {
   std::string driver;  // "cpu" (no card: tests), "xrt", "opencl"
   std::string xclbin;
   std::string device;
+  std::string trusted_keys;
   bool allow_unsigned = false;
   EngineConfig config;  // from shared memory
 };
 
-using OpenDriver = std::function<absl::StatusOr<std::unique_ptr<Accelerator>>(const DriverOptions&)>;
+using OpenEngine = std::function<absl::StatusOr<std::unique_ptr<Accelerator>>(const CardProgramOptions&)>;
 
 // Runs the program to its end: 0 if the gateway stopped it or is gone, 1 for a fault (said on stderr and to the
 // client), 2 for a wrong command line. When the gateway ends while the driver hangs, the whole process group is killed.
-int run_card_program(int argc, char** argv, const OpenDriver& open_driver);
+int run_card_program(int argc, char** argv, const OpenEngine& open_engine);
 
 }  // namespace phalanx
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "drivers/accelerator.hpp"
 #include "drivers/card/rings.hpp"
 

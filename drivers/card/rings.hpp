@@ -44,7 +44,7 @@ enum class BatchStatus : uint32_t { kWaiting = 0, kDone = 1, kRefused = 2 };
 
 // EngineCounters in fixed layout.
 struct SharedCounters {
-  uint64_t value[10];
+  uint64_t value[12];
 };
 
 // Written by the client, but for the server's part.
@@ -62,7 +62,6 @@ struct alignas(64) Descriptor {
   // the server's part
   alignas(64) uint64_t answered;  // the sequence of the batch that this answers
   BatchStatus status;
-  uint32_t output_used;
   uint64_t engine_generation;  // after the batch
   SharedCounters counters;
 };
@@ -103,6 +102,7 @@ class Places {
   // Where `count` places start, or kNoPlace. `end` is what release() is later told.
   static constexpr uint32_t kNoPlace = 0xffffffff;
   uint32_t take(uint32_t count, uint64_t& end) {
+    if (head_ == tail_ && head_ % size_ + count > size_) head_ = tail_ = head_ + (size_ - head_ % size_);
     uint64_t start = head_;
     const auto offset = static_cast<uint32_t>(start % size_);
     if (offset + count > size_) start += size_ - offset;
@@ -111,7 +111,7 @@ class Places {
     return static_cast<uint32_t>(start % size_);
   }
   void release(uint64_t end) { tail_ = end; }
-  // Undoes the latest take() of all that came since `head`.
+  // rewind(head() of before) undoes takes.
   uint64_t head() const { return head_; }
   void rewind(uint64_t head) { head_ = head; }
   void reset() { head_ = tail_ = 0; }
