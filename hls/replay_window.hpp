@@ -31,36 +31,45 @@ inline uint64_t infer_sequence(uint64_t highest, uint32_t window_size, uint32_t 
 inline uint32_t replay_word_index(uint64_t sequence) { return static_cast<uint32_t>(sequence / 64 % kReplayWords); }
 inline uint64_t replay_bit(uint64_t sequence) { return 1ull << (sequence % 64); }
 
-// May a packet with this number be taken? `word`: the window's at replay_word_index. window_size 0: always. A number
-// 2^63 and more ahead is one that was inferred to lie before 0.
+// May a packet with this number be taken? `word`: the window's at replay_word_index. window_size 0: any. But a
+// number 2^63 and more ahead was inferred to lie before 0: there is none such.
 inline bool replay_allowed(uint64_t highest, uint32_t window_size, uint64_t word, uint64_t sequence) {
-  if (window_size == 0) return true;
-  if (sequence == 0) return false;
-  if (sequence > highest) return sequence - highest < 1ull << 63;
-  if (highest - sequence >= window_size) return false;
-  return (word & replay_bit(sequence)) == 0;
+  const uint64_t ahead = sequence - highest;
+  const bool is_beyond = sequence > highest;
+  const bool is_new = is_beyond & (ahead >> 63 == 0);
+  const bool seen = (word & replay_bit(sequence)) != 0;
+  const bool in_window = (sequence <= highest) & (highest - sequence < window_size);
+  const bool unseen = in_window & !seen;
+  const bool is_unchecked = (window_size == 0) & !is_beyond;
+  return is_unchecked | ((sequence != 0) & (is_new | unseen));
 }
 
-inline uint64_t low_ones(uint32_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+inline uint64_t low_ones(uint32_t count) {
+  const uint64_t ones = ~(~0ull << (count & 63));
+  return count >= 64 ? ~0ull : ones;
+}
 
 // Bits of word `index` that stand for numbers after `highest` up to and with `sequence`: what is in them is of a
 // lap before.
 inline uint64_t replay_lap_mask(uint32_t index, uint64_t highest, uint64_t sequence) {
-  if (sequence <= highest) return 0;
   const uint64_t distance = sequence - highest;
-  if (distance >= kReplayWindowMax) return ~0ull;
   const uint32_t steps = static_cast<uint32_t>(distance);
   const uint32_t first = static_cast<uint32_t>((64 * index - (highest + 1)) % kReplayWindowMax);  // bit 0's step
-  uint64_t mask = first < steps ? low_ones(steps - first) : 0;
   const uint32_t restart = kReplayWindowMax - first;  // the bit whose step is 0 again, if it is in this word
-  if (restart < 64) mask |= low_ones(restart + steps) & ~low_ones(restart);
-  return mask;
+  const uint64_t from_first = low_ones(steps - first);
+  const uint64_t from_restart = low_ones(restart + steps) & ~low_ones(restart);
+  const uint64_t ahead = first < steps ? from_first : 0;
+  const uint64_t again = restart < 64 ? from_restart : 0;
+  const uint64_t part = ahead | again;
+  const uint64_t lap = distance >= kReplayWindowMax ? ~0ull : part;
+  return sequence > highest ? lap : 0;
 }
 
 // Word `index` of the window after an authentic packet.
 inline uint64_t replay_update_word(uint32_t index, uint64_t word, uint64_t highest, uint64_t sequence) {
   const uint64_t kept = word & ~replay_lap_mask(index, highest, sequence);
-  return index == replay_word_index(sequence) ? kept | replay_bit(sequence) : kept;
+  const uint64_t taken = kept | replay_bit(sequence);
+  return index == replay_word_index(sequence) ? taken : kept;
 }
 
 }  // namespace hls
