@@ -26,7 +26,9 @@ struct ApplyDecision {
 // to be re-anchored on both sides, since its windows may lag; times become this member's, for clocks differ. kDirty
 // stays as the table has it, for its log entry exists.
 inline ApplyDecision decide_apply(bool exists, const Session& existing, const Session& replicated, uint32_t now_ms) {
-  const bool is_newer = !exists || newer(replicated.order, existing.order);
+  const uint64_t existing_order = exists ? existing.order : 0;
+  const bool newer_than_existing = newer(replicated.order, existing_order);
+  const bool is_newer = !exists | newer_than_existing;
   const bool known = replicated.state < kStates;
   const bool takes = known & is_newer;
   const bool ended = (replicated.state == kStateDeleted) | (replicated.state == kStateFree);

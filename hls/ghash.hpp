@@ -7,13 +7,17 @@
 namespace phalanx {
 namespace hls {
 
-// Carry-less products.
+// What bit `at` of `b` adds to the carry-less product: a choice, no arithmetic.
+inline uint32_t carryless_term(uint32_t a, uint32_t b, unsigned at) { return (b >> at & 1) != 0 ? a << at : 0; }
+
+inline uint32_t carryless_terms(uint32_t a, uint32_t b, unsigned at) {
+  return (carryless_term(a, b, at) ^ carryless_term(a, b, at + 1)) ^
+         (carryless_term(a, b, at + 2) ^ carryless_term(a, b, at + 3));
+}
+
+// Carry-less products. No loop: some front ends unroll late or not at all.
 inline uint32_t carryless16(uint32_t a, uint32_t b) {
-  uint32_t product = 0;
-  for (int i = 0; i < 16; ++i) {
-    product ^= (0u - (b >> i & 1)) & (a << i);
-  }
-  return product;
+  return (carryless_terms(a, b, 0) ^ carryless_terms(a, b, 4)) ^ (carryless_terms(a, b, 8) ^ carryless_terms(a, b, 12));
 }
 
 inline uint64_t carryless32(uint32_t a, uint32_t b) {

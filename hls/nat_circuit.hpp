@@ -53,11 +53,11 @@ inline Match match_direction_at_once(const Session& session, const WideNat& wide
   const bool straight_b = same_endpoint(ends.translated_responder, packet_b);
   const bool swapped_a = same_endpoint(ends.translated_responder, packet_a);
   const bool swapped_b = same_endpoint(ends.translated_originator, packet_b);
-  const bool same_ends = swapped ? (swapped_a & swapped_b) : (straight_a & straight_b);
+  const bool same_ends = (swapped & swapped_a & swapped_b) | (!swapped & straight_a & straight_b);
   const bool translated = (same_rest == 0) & same_ends & (from_b != swapped);
   const bool forth = original & !back;
   const bool nat_back = has_nat & !forth;
-  const bool matched = has_nat ? (forth | translated) : original;
+  const bool matched = (has_nat & (forth | translated)) | (!has_nat & original);
   const Match match = {matched, static_cast<uint8_t>((nat_back | (!has_nat & back)) ? 1 : 0)};
   return match;
 }

@@ -90,9 +90,9 @@ const uint64_t kVersionMask = (1u << kVersionBits) - 1;
 inline bool newer(uint64_t x, uint64_t y) {
   const uint64_t gx = x >> kVersionBits;
   const uint64_t gy = y >> kVersionBits;
-  if (gx != gy) return gx > gy;
   const uint32_t ahead = static_cast<uint32_t>((x - y) & kVersionMask);
-  return ahead != 0 && ahead < (1u << (kVersionBits - 1));
+  const bool later = (ahead != 0) & (ahead < (1u << (kVersionBits - 1)));
+  return (gx > gy) | ((gx == gy) & later);
 }
 
 inline uint64_t next_version(uint64_t order) { return (order & ~kVersionMask) | ((order + 1) & kVersionMask); }

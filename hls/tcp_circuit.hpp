@@ -77,7 +77,8 @@ inline void begin_side(TcpView& next, const PacketMeta& syn, const TcpCase& c, b
 // Whether a RST is where its receiver expects it: see track_reset().
 inline bool reset_fits(const TcpView& v, const TcpNumbers& n, const TcpFacts& f, const TcpRanges& r) {
   const bool exact = (n.seq == v.receiver.acked) | (n.seq == v.sender.end);
-  return v.sender.max_window == 0 ? (f.ack & r.acks_receiver) : exact;
+  const bool unheard = v.sender.max_window == 0;
+  return (unheard & f.ack & r.acks_receiver) | (!unheard & exact);
 }
 
 inline TcpOutcome tcp_outcome(const TcpView& v, const PacketMeta& packet, bool back, bool reopen_by_responder) {
