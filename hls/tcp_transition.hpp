@@ -84,7 +84,8 @@ inline TcpCase case_of(const TcpView& v, const TcpFacts& f, const TcpRanges& r, 
   const bool bad_sequence = (f.syn_sent & !f.back & !r.is_sender_syn & r.before_end) |
                             (f.both_sent & !r.is_sender_syn) | (f.received & f.ack & !f.back & !r.repeated) |
                             (f.time_wait & r.before_end);
-  const bool bad_answer = (f.back & !r.acks_since) | (!f.back & (!r.acks_new | r.acks_unsent));
+  const bool bad_forth = !r.acks_new | r.acks_unsent;
+  const bool bad_answer = (f.back & !r.acks_since) | (!f.back & bad_forth);
   const bool bad_acknowledgement =
       f.ack & (((f.syn_sent | f.both_sent) & !r.acks_receiver) | (f.received & bad_answer));
   c.acknowledges = f.both_sent & ((f.plain & !f.anchoring) | (f.syn & f.ack));
