@@ -14,6 +14,14 @@ inline uint16_t word_u16(uint64_t word, unsigned bit) { return static_cast<uint1
 inline uint32_t word_u32(uint64_t word, unsigned bit) { return static_cast<uint32_t>(word >> bit); }
 inline uint64_t word_of(uint32_t low, uint32_t high) { return static_cast<uint64_t>(high) << 32 | low; }
 
+// Word `index` % 4 of the four: two levels of choices, no table.
+inline uint64_t choose_word(uint64_t index, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3) {
+  const bool odd = (index & 1) != 0;
+  const uint64_t low = odd ? w1 : w0;
+  const uint64_t high = odd ? w3 : w2;
+  return (index & 2) != 0 ? high : low;
+}
+
 inline FlowKey key_from_words(uint64_t a_hi, uint64_t a_lo, uint64_t b_hi, uint64_t b_lo, uint64_t tail) {
   const FlowKey key = {a_hi, a_lo, b_hi, b_lo, tail};
   return key;

@@ -2,8 +2,8 @@
 """Holds every stage_*.cpp to what a top of its own must be, and says what it costs before any HLS tool has seen it.
 
 Each is compiled as C++14 by g++ and clang with all warnings, its self-check is run, and clang's optimized IR of the top is
-read: one block or an acyclic few, nothing but arithmetic and choices, no calls, memory, tables, multiplications or divisions;
-each output is written once. The table's depth and LUTs are estimates of the IR on six-input LUTs (docs/synthesis.md).
+read: one block of arithmetic and choices, without calls, memory, tables, multiplications or divisions; each output is
+written once. The table's depth and LUTs are estimates of the IR on six-input LUTs (docs/synthesis.md).
 """
 import argparse
 import ctypes
@@ -218,7 +218,7 @@ class Top:
         self.report.luts = int(self.luts)
 
 
-def check_ir(clang: str, source: pathlib.Path, level: str, scratch: pathlib.Path, max_blocks: int) -> Report:
+def check_ir(clang: str, source: pathlib.Path, level: str, scratch: pathlib.Path) -> Report:
     name = source.stem[len("stage_"):]
     report = Report(name, [])
     out = scratch / f"{source.stem}{level}.ll"
@@ -229,13 +229,18 @@ def check_ir(clang: str, source: pathlib.Path, level: str, scratch: pathlib.Path
     text = out.read_text()
     for table in re.findall(r"^@[\w.]+ = .*", text, re.M):
         report.problems.append(f"a table: {table[:100]}")
-    top = re.search(rf"^define [^@]*@stage_{name}\(.*?^}}", text, re.M | re.S)
-    if top is None:
+    tops = dict((m.group(1), m.group(0)) for m in re.finditer(r"^define [^@]*@stage_(\w+)\(.*?^}", text, re.M | re.S))
+    word = Report(f"{name}_word", [])
+    for form in (report, word):
+        if form.name in tops:
+            Top(tops[form.name], form)
+        if form.blocks > 1:
+            form.problems.append(f"{form.blocks} blocks: branches that are no choices")
+    if name not in tops:
         report.problems.append(f'no extern "C" top stage_{name}')
-        return report
-    Top(top.group(0), report)
-    if report.blocks > max_blocks:
-        report.problems.append(f"{report.blocks} blocks: branches that are no choices")
+    if report.outputs > 1 and word.name not in tops:
+        report.problems.append(f"no top stage_{word.name} for tools that take no outputs by pointer")
+    report.problems += [f"{word.name}: {problem}" for problem in word.problems]
     return report
 
 
@@ -256,7 +261,7 @@ def check(source: pathlib.Path, gcc: str, clang: str, scratch: pathlib.Path) -> 
         if run([gcc, *COMMON, "-O1", *WARNINGS, "-shared", "-fPIC", "-D__SYNTHESIS__", str(source), "-o", str(library)],
                problems, gcc):
             problems += MODELS[name](ctypes.CDLL(str(library)))
-    reports = [check_ir(clang, source, level, scratch, max_blocks=1) for level in LEVELS]
+    reports = [check_ir(clang, source, level, scratch) for level in LEVELS]
     report = reports[-1]
     for level, one in zip(LEVELS, reports):
         report.problems = report.problems if one is report else report.problems + [f"{level}: {p}" for p in one.problems]

@@ -7,10 +7,12 @@ PHALANX_STAGE_BEGIN
 #include "hls/words.hpp"
 PHALANX_STAGE_END
 
-PHALANX_STAGE_TOP void stage_decide_apply(uint64_t existing_order, uint64_t existing_status, uint64_t order,
-                                          uint64_t status, uint64_t rule, uint64_t context, uint64_t* action,
-                                          uint64_t* status_out, uint64_t* rule_out) {
-#pragma HLS pipeline II = 1
+PHALANX_STAGE_BEGIN
+namespace {
+
+inline void decide_apply_words(uint64_t existing_order, uint64_t existing_status, uint64_t order, uint64_t status,
+                               uint64_t rule, uint64_t context, uint64_t& action, uint64_t& status_out,
+                               uint64_t& rule_out) {
   using namespace phalanx::hls;
   Session existing = {};
   existing.order = existing_order;
@@ -20,9 +22,33 @@ PHALANX_STAGE_TOP void stage_decide_apply(uint64_t existing_order, uint64_t exis
   set_session_status(replicated, status);
   set_session_rule(replicated, rule);
   const ApplyDecision decision = decide_apply((context >> 32 & 1) != 0, existing, replicated, word_u32(context, 0));
-  *action = static_cast<uint64_t>(decision.action);
-  *status_out = session_status(decision.session);
-  *rule_out = session_rule(decision.session);
+  action = static_cast<uint64_t>(decision.action);
+  status_out = session_status(decision.session);
+  rule_out = session_rule(decision.session);
+}
+
+}  // namespace
+PHALANX_STAGE_END
+
+PHALANX_STAGE_TOP void stage_decide_apply(uint64_t existing_order, uint64_t existing_status, uint64_t order,
+                                          uint64_t status, uint64_t rule, uint64_t context, uint64_t* action,
+                                          uint64_t* status_out, uint64_t* rule_out) {
+#pragma HLS pipeline II = 1
+  uint64_t w0 = 0, w1 = 0, w2 = 0;
+  decide_apply_words(existing_order, existing_status, order, status, rule, context, w0, w1, w2);
+  *action = w0;
+  *status_out = w1;
+  *rule_out = w2;
+}
+
+// One word of them, number `index` (0: action), for tools that take no outputs by pointer.
+PHALANX_STAGE_TOP uint64_t stage_decide_apply_word(uint64_t existing_order, uint64_t existing_status, uint64_t order,
+                                                   uint64_t status, uint64_t rule, uint64_t context, uint64_t index) {
+#pragma HLS pipeline II = 1
+  using phalanx::hls::choose_word;
+  uint64_t w0 = 0, w1 = 0, w2 = 0;
+  decide_apply_words(existing_order, existing_status, order, status, rule, context, w0, w1, w2);
+  return choose_word(index, w0, w1, w2, 0);
 }
 
 #ifndef __SYNTHESIS__

@@ -6,20 +6,49 @@ PHALANX_STAGE_BEGIN
 #include "hls/words.hpp"
 PHALANX_STAGE_END
 
-PHALANX_STAGE_TOP void stage_make_key(uint64_t source_hi, uint64_t source_lo, uint64_t destination_hi,
-                                      uint64_t destination_lo, uint64_t rest, uint64_t* a_hi, uint64_t* a_lo,
-                                      uint64_t* b_hi, uint64_t* b_lo, uint64_t* tail, uint64_t* from_b) {
-#pragma HLS pipeline II = 1
+PHALANX_STAGE_BEGIN
+namespace {
+
+inline void make_key_words(uint64_t source_hi, uint64_t source_lo, uint64_t destination_hi, uint64_t destination_lo,
+                           uint64_t rest, uint64_t& a_hi, uint64_t& a_lo, uint64_t& b_hi, uint64_t& b_lo,
+                           uint64_t& tail, uint64_t& from_b) {
   using namespace phalanx::hls;
   const Endpoint source = {source_hi, source_lo, word_u16(rest, 48)};
   const Endpoint destination = {destination_hi, destination_lo, word_u16(rest, 32)};
   const DirectedKey key = make_key(source, destination, word_u8(rest, 0), word_u8(rest, 8), word_u16(rest, 16));
-  *a_hi = key.key.a_hi;
-  *a_lo = key.key.a_lo;
-  *b_hi = key.key.b_hi;
-  *b_lo = key.key.b_lo;
-  *tail = key.key.tail;
-  *from_b = key.from_b;
+  a_hi = key.key.a_hi;
+  a_lo = key.key.a_lo;
+  b_hi = key.key.b_hi;
+  b_lo = key.key.b_lo;
+  tail = key.key.tail;
+  from_b = key.from_b;
+}
+
+}  // namespace
+PHALANX_STAGE_END
+
+PHALANX_STAGE_TOP void stage_make_key(uint64_t source_hi, uint64_t source_lo, uint64_t destination_hi,
+                                      uint64_t destination_lo, uint64_t rest, uint64_t* a_hi, uint64_t* a_lo,
+                                      uint64_t* b_hi, uint64_t* b_lo, uint64_t* tail, uint64_t* from_b) {
+#pragma HLS pipeline II = 1
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0, w5 = 0;
+  make_key_words(source_hi, source_lo, destination_hi, destination_lo, rest, w0, w1, w2, w3, w4, w5);
+  *a_hi = w0;
+  *a_lo = w1;
+  *b_hi = w2;
+  *b_lo = w3;
+  *tail = w4;
+  *from_b = w5;
+}
+
+// One word of them, number `index` (0: a_hi), for tools that take no outputs by pointer.
+PHALANX_STAGE_TOP uint64_t stage_make_key_word(uint64_t source_hi, uint64_t source_lo, uint64_t destination_hi,
+                                               uint64_t destination_lo, uint64_t rest, uint64_t index) {
+#pragma HLS pipeline II = 1
+  using phalanx::hls::choose_word;
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0, w5 = 0;
+  make_key_words(source_hi, source_lo, destination_hi, destination_lo, rest, w0, w1, w2, w3, w4, w5);
+  return choose_word(index >> 2, choose_word(index, w0, w1, w2, w3), choose_word(index, w4, w5, 0, 0), 0, 0);
 }
 
 #ifndef __SYNTHESIS__

@@ -8,6 +8,39 @@ PHALANX_STAGE_BEGIN
 #include "hls/words.hpp"
 PHALANX_STAGE_END
 
+PHALANX_STAGE_BEGIN
+namespace {
+
+inline void open_session_words(uint64_t order, uint64_t status, uint64_t rule, uint64_t originator_ends,
+                               uint64_t originator_window, uint64_t responder_ends, uint64_t responder_window,
+                               uint64_t traffic0, uint64_t traffic1, uint64_t packets, uint64_t packet5,
+                               uint64_t packet6, uint64_t packet7, uint64_t context, uint64_t& order_out,
+                               uint64_t& status_out, uint64_t& rule_out, uint64_t& originator_ends_out,
+                               uint64_t& originator_window_out, uint64_t& responder_ends_out,
+                               uint64_t& responder_window_out, uint64_t& traffic0_out, uint64_t& traffic1_out,
+                               uint64_t& packets_out, uint64_t& track_out) {
+  using namespace phalanx::hls;
+  Session session = tracked_session(order, status, rule, side_from_words(originator_ends, originator_window),
+                                    side_from_words(responder_ends, responder_window), traffic0, traffic1, packets);
+  const PacketMeta packet = packet_from_words(key_from_words(0, 0, 0, 0, 0), packet5, packet6, packet7);
+  const TrackConfig config = {(context >> 33 & 1) != 0, (context >> 34 & 1) != 0, word_u16(context, 48)};
+  const Track track = open_session_at_once(session, packet, word_u32(context, 0), config);
+  order_out = session.order;
+  status_out = session_status(session);
+  rule_out = session_rule(session);
+  originator_ends_out = side_ends(session.side[0]);
+  originator_window_out = side_window(session.side[0]);
+  responder_ends_out = side_ends(session.side[1]);
+  responder_window_out = side_window(session.side[1]);
+  traffic0_out = session.traffic[0];
+  traffic1_out = session.traffic[1];
+  packets_out = session_packets(session);
+  track_out = (track.pass ? 1u : 0u) | (track.log ? 2u : 0u) | static_cast<uint64_t>(track.reason) << 8;
+}
+
+}  // namespace
+PHALANX_STAGE_END
+
 PHALANX_STAGE_TOP void stage_open_session(uint64_t order, uint64_t status, uint64_t rule, uint64_t originator_ends,
                                           uint64_t originator_window, uint64_t responder_ends,
                                           uint64_t responder_window, uint64_t traffic0, uint64_t traffic1,
@@ -18,23 +51,38 @@ PHALANX_STAGE_TOP void stage_open_session(uint64_t order, uint64_t status, uint6
                                           uint64_t* responder_window_out, uint64_t* traffic0_out,
                                           uint64_t* traffic1_out, uint64_t* packets_out, uint64_t* track_out) {
 #pragma HLS pipeline II = 1
-  using namespace phalanx::hls;
-  Session session = tracked_session(order, status, rule, side_from_words(originator_ends, originator_window),
-                                    side_from_words(responder_ends, responder_window), traffic0, traffic1, packets);
-  const PacketMeta packet = packet_from_words(key_from_words(0, 0, 0, 0, 0), packet5, packet6, packet7);
-  const TrackConfig config = {(context >> 33 & 1) != 0, (context >> 34 & 1) != 0, word_u16(context, 48)};
-  const Track track = open_session_at_once(session, packet, word_u32(context, 0), config);
-  *order_out = session.order;
-  *status_out = session_status(session);
-  *rule_out = session_rule(session);
-  *originator_ends_out = side_ends(session.side[0]);
-  *originator_window_out = side_window(session.side[0]);
-  *responder_ends_out = side_ends(session.side[1]);
-  *responder_window_out = side_window(session.side[1]);
-  *traffic0_out = session.traffic[0];
-  *traffic1_out = session.traffic[1];
-  *packets_out = session_packets(session);
-  *track_out = (track.pass ? 1u : 0u) | (track.log ? 2u : 0u) | static_cast<uint64_t>(track.reason) << 8;
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0, w5 = 0, w6 = 0, w7 = 0, w8 = 0, w9 = 0, w10 = 0;
+  open_session_words(order, status, rule, originator_ends, originator_window, responder_ends, responder_window,
+                     traffic0, traffic1, packets, packet5, packet6, packet7, context, w0, w1, w2, w3, w4, w5, w6, w7,
+                     w8, w9, w10);
+  *order_out = w0;
+  *status_out = w1;
+  *rule_out = w2;
+  *originator_ends_out = w3;
+  *originator_window_out = w4;
+  *responder_ends_out = w5;
+  *responder_window_out = w6;
+  *traffic0_out = w7;
+  *traffic1_out = w8;
+  *packets_out = w9;
+  *track_out = w10;
+}
+
+// One word of them, number `index` (0: order_out), for tools that take no outputs by pointer.
+PHALANX_STAGE_TOP uint64_t stage_open_session_word(uint64_t order, uint64_t status, uint64_t rule,
+                                                   uint64_t originator_ends, uint64_t originator_window,
+                                                   uint64_t responder_ends, uint64_t responder_window,
+                                                   uint64_t traffic0, uint64_t traffic1, uint64_t packets,
+                                                   uint64_t packet5, uint64_t packet6, uint64_t packet7,
+                                                   uint64_t context, uint64_t index) {
+#pragma HLS pipeline II = 1
+  using phalanx::hls::choose_word;
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0, w5 = 0, w6 = 0, w7 = 0, w8 = 0, w9 = 0, w10 = 0;
+  open_session_words(order, status, rule, originator_ends, originator_window, responder_ends, responder_window,
+                     traffic0, traffic1, packets, packet5, packet6, packet7, context, w0, w1, w2, w3, w4, w5, w6, w7,
+                     w8, w9, w10);
+  return choose_word(index >> 2, choose_word(index, w0, w1, w2, w3), choose_word(index, w4, w5, w6, w7),
+                     choose_word(index, w8, w9, w10, 0), 0);
 }
 
 #ifndef __SYNTHESIS__

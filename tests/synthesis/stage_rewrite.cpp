@@ -7,6 +7,29 @@ PHALANX_STAGE_BEGIN
 #include "hls/words.hpp"
 PHALANX_STAGE_END
 
+PHALANX_STAGE_BEGIN
+namespace {
+
+inline void rewrite_words(uint64_t a_hi, uint64_t a_lo, uint64_t b_hi, uint64_t b_lo, uint64_t tail, uint64_t status,
+                          uint64_t rule, uint64_t nat, uint64_t wide_source_hi, uint64_t wide_source_lo,
+                          uint64_t wide_destination_hi, uint64_t wide_destination_lo, uint64_t way, uint64_t& source_hi,
+                          uint64_t& source_lo, uint64_t& destination_hi, uint64_t& destination_lo, uint64_t& ports) {
+  using namespace phalanx::hls;
+  const FlowKey key = key_from_words(a_hi, a_lo, b_hi, b_lo, tail);
+  const Session session = keyed_session(key, status, rule, nat);
+  const WideNat wide = {wide_source_hi, wide_source_lo, wide_destination_hi, wide_destination_lo};
+  const Rewrite rewrite = rewrite_at_once(session, wide, word_u8(way, 0) & 1, (way & 2) != 0);
+  source_hi = rewrite.source_hi;
+  source_lo = rewrite.source_lo;
+  destination_hi = rewrite.destination_hi;
+  destination_lo = rewrite.destination_lo;
+  ports = static_cast<uint64_t>(rewrite.destination) << 40 | static_cast<uint64_t>(rewrite.source) << 32 |
+          static_cast<uint64_t>(rewrite.destination_port) << 16 | rewrite.source_port;
+}
+
+}  // namespace
+PHALANX_STAGE_END
+
 PHALANX_STAGE_TOP void stage_rewrite(uint64_t a_hi, uint64_t a_lo, uint64_t b_hi, uint64_t b_lo, uint64_t tail,
                                      uint64_t status, uint64_t rule, uint64_t nat, uint64_t wide_source_hi,
                                      uint64_t wide_source_lo, uint64_t wide_destination_hi,
@@ -14,17 +37,27 @@ PHALANX_STAGE_TOP void stage_rewrite(uint64_t a_hi, uint64_t a_lo, uint64_t b_hi
                                      uint64_t* source_lo, uint64_t* destination_hi, uint64_t* destination_lo,
                                      uint64_t* ports) {
 #pragma HLS pipeline II = 1
-  using namespace phalanx::hls;
-  const FlowKey key = key_from_words(a_hi, a_lo, b_hi, b_lo, tail);
-  const Session session = keyed_session(key, status, rule, nat);
-  const WideNat wide = {wide_source_hi, wide_source_lo, wide_destination_hi, wide_destination_lo};
-  const Rewrite rewrite = rewrite_at_once(session, wide, word_u8(way, 0) & 1, (way & 2) != 0);
-  *source_hi = rewrite.source_hi;
-  *source_lo = rewrite.source_lo;
-  *destination_hi = rewrite.destination_hi;
-  *destination_lo = rewrite.destination_lo;
-  *ports = static_cast<uint64_t>(rewrite.destination) << 40 | static_cast<uint64_t>(rewrite.source) << 32 |
-           static_cast<uint64_t>(rewrite.destination_port) << 16 | rewrite.source_port;
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0;
+  rewrite_words(a_hi, a_lo, b_hi, b_lo, tail, status, rule, nat, wide_source_hi, wide_source_lo, wide_destination_hi,
+                wide_destination_lo, way, w0, w1, w2, w3, w4);
+  *source_hi = w0;
+  *source_lo = w1;
+  *destination_hi = w2;
+  *destination_lo = w3;
+  *ports = w4;
+}
+
+// One word of them, number `index` (0: source_hi), for tools that take no outputs by pointer.
+PHALANX_STAGE_TOP uint64_t stage_rewrite_word(uint64_t a_hi, uint64_t a_lo, uint64_t b_hi, uint64_t b_lo, uint64_t tail,
+                                              uint64_t status, uint64_t rule, uint64_t nat, uint64_t wide_source_hi,
+                                              uint64_t wide_source_lo, uint64_t wide_destination_hi,
+                                              uint64_t wide_destination_lo, uint64_t way, uint64_t index) {
+#pragma HLS pipeline II = 1
+  using phalanx::hls::choose_word;
+  uint64_t w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0;
+  rewrite_words(a_hi, a_lo, b_hi, b_lo, tail, status, rule, nat, wide_source_hi, wide_source_lo, wide_destination_hi,
+                wide_destination_lo, way, w0, w1, w2, w3, w4);
+  return choose_word(index >> 2, choose_word(index, w0, w1, w2, w3), choose_word(index, w4, 0, 0, 0), 0, 0);
 }
 
 #ifndef __SYNTHESIS__
