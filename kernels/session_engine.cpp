@@ -151,8 +151,7 @@ extern "C" void session_engine(const phalanx::abi::Line* operations, const phala
   phalanx::session_engine::load_state(state, table);
   table.error = phalanx::session_engine::state_error(table);
   if (table.error == phalanx::abi::kTableErrorNone) {
-    const uint32_t seen_ms = static_cast<uint32_t>(table.now_ms);
-    table.now_ms = phalanx::hls::serial_before(seen_ms, now_ms) != 0 ? now_ms : seen_ms;
+    table.now_ms = now_ms;  // that it never goes back is the host's to see to: card_table::Clock
     phalanx::session_engine::run(operation_count, operations, records, completions, table, buckets_first,
                                  buckets_second, session_a, session_b, session_a_out, session_b_out, wide, change_log,
                                  free_slot);

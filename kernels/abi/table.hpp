@@ -53,7 +53,7 @@ struct TableState {
   uint32_t timeout_ms[16];  // by state; hls::Timeouts
   // state
   uint64_t error;   // kTableError...: the run did nothing
-  uint64_t now_ms;  // latest engine time seen
+  uint64_t now_ms;  // of session_engine's last run
   uint64_t generation;
   uint64_t used_end;       // slots from here on were never used
   uint64_t free_slots;     // in free_slot[]: a stack, so that slots are given out in the CPU engine's order
