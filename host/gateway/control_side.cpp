@@ -183,8 +183,7 @@ void ControlSide::send(cluster::InterfaceIndex interface, const cluster::CcpMess
   out_->send_control_frame(interface, absl::MakeConstSpan(frame).subspan(kVnetBytes));
 }
 
-// Asks hosts of the network, and the other members there. As nobody (RFC 5227, an ARP probe), so that no host learns a
-// wrong address for the gateway.
+// Asks hosts of the network, and the other members there.
 void ControlSide::probe(cluster::InterfaceIndex interface) {
   cluster::CcpMessage message;
   message.opcode = cluster::CcpOpcode::kInterfaceProbeRequest;
@@ -192,21 +191,33 @@ void ControlSide::probe(cluster::InterfaceIndex interface) {
   message.probed_interface = interface + 1u;
   send(interface, message);
   for (const ProbeTarget& target : targets_) {
-    if (target.device != interface || !target.address.is_v4()) continue;
-    uint8_t frame[kArpFrameBytesMax];
-    LinkHeader link{.destination = kBroadcastMac, .source = config_.interfaces[interface].own_mac};
+    if (target.device == interface) probe_host(interface, target);
+  }
+}
+
+// By ARP as nobody (RFC 5227, an ARP probe), so that no host learns a wrong address for the gateway. By neighbour
+// discovery as the link-local address that this member's MAC gives (RFC 4291, appendix A): the answer to a solicitation
+// of nobody would go to all nodes, and tell a member that cannot send that it can.
+void ControlSide::probe_host(cluster::InterfaceIndex interface, const ProbeTarget& target) {
+  const MacAddress& own_mac = config_.interfaces[interface].own_mac;
+  uint8_t frame[std::max(kArpFrameBytesMax, kNdFrameBytesMax)];
+  uint32_t length = 0;
+  if (target.address.is_v4()) {
+    LinkHeader link{.destination = kBroadcastMac, .source = own_mac};
     if (target.vlan != 0) {
       link.vlan[0] = target.vlan;
       link.vlan_count = 1;
     }
     const ArpMessage request{.operation = ArpOperation::kRequest,
-                             .sender_mac = config_.interfaces[interface].own_mac,
+                             .sender_mac = own_mac,
                              .sender = IpAddress::v4(0),
                              .target_mac = {},
                              .target = target.address};
-    const uint32_t length = build_arp(link, request, absl::MakeSpan(frame));
-    if (length != 0) out_->send_control_frame(interface, {frame + kVnetBytes, length - kVnetBytes});
+    length = build_arp(link, request, absl::MakeSpan(frame));
+  } else if (target.vlan == 0) {
+    length = build_neighbour_solicitation(own_mac, link_local(own_mac), target.address, absl::MakeSpan(frame));
   }
+  if (length != 0) out_->send_control_frame(interface, {frame + kVnetBytes, length - kVnetBytes});
 }
 
 }  // namespace phalanx::gateway

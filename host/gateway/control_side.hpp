@@ -68,6 +68,7 @@ class ControlSide {
   void act(int64_t now_ns);
   void send(cluster::InterfaceIndex interface, const cluster::CcpMessage& message);
   void probe(cluster::InterfaceIndex interface);
+  void probe_host(cluster::InterfaceIndex interface, const ProbeTarget& target);
   void take_message(int64_t now_ns, cluster::InterfaceIndex interface, const cluster::CcpReceived& received);
   bool from_host(absl::Span<const uint8_t> ethernet) const;
 

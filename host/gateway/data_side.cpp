@@ -127,9 +127,9 @@ void DataSide::tell_probe_targets(int64_t now_ns) {
   std::array<size_t, kPortsMax> count{};
   known_hosts_ = 0;
   for (const routing::NeighbourView& neighbour : dataplane_->next_hops().neighbours().snapshot(now_ns)) {
-    // The probe is an ARP one; a network of IPv6 hosts alone has nobody to ask.
-    if (neighbour.port >= dataplane_->ports().size() || !neighbour.address.is_v4()) continue;
+    if (neighbour.port >= dataplane_->ports().size()) continue;
     const PortConfig& port = dataplane_->ports()[neighbour.port];
+    if (!neighbour.address.is_v4() && port.vlan) continue;  // solicitations of probes are untagged
     if (count[port.device]++ >= kProbeTargetsPerDevice) continue;
     known_hosts_ |= uint64_t{1} << port.device;
     told.targets.push_back({port.device, port.vlan.value_or(0), neighbour.address});

@@ -125,6 +125,12 @@ bool is_solicited_node(const IpAddress& group) { return group == solicited_node(
 
 IpAddress all_nodes() { return IpAddress::v6(0xff02'0000'0000'0000, 1); }
 
+IpAddress link_local(const MacAddress& mac) {
+  const uint64_t high = uint64_t{mac[0]} << 16 | uint64_t{mac[1]} << 8 | mac[2];
+  const uint64_t low = uint64_t{mac[3]} << 16 | uint64_t{mac[4]} << 8 | mac[5];
+  return IpAddress::v6(0xfe80'0000'0000'0000, (high ^ 0x02'00'00) << 40 | uint64_t{0xfffe} << 24 | low);
+}
+
 uint32_t build_neighbour_solicitation(const MacAddress& mac, const IpAddress& source, const IpAddress& target,
                                       absl::Span<uint8_t> buffer, const MacAddress* known) {
   const IpAddress destination = known != nullptr ? target : solicited_node(target);

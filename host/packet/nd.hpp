@@ -34,6 +34,8 @@ IpAddress solicited_node(const IpAddress& address);
 bool is_solicited_node(const IpAddress& group);
 // ff02::1
 IpAddress all_nodes();
+// fe80::/64 with the interface identifier that a MAC gives (RFC 4291, appendix A).
+IpAddress link_local(const MacAddress& mac);
 
 // Builders return the frame's length with the virtio-net header, 0 if `buffer` is too small.
 // Who has `target`? To its solicited-node group, or unicast to `known` as a check that it is still there.

@@ -23,30 +23,37 @@ namespace {
 // socket of one EtherType is served, the kernel has removed the VLAN tag of a VLAN that it doesn't have and marked the
 // frame as somebody else's, like a frame to a foreign MAC: neither belongs to this interface's network.
 // CCP comes from 0.0.0.0, which no packet of a gateway's traffic does, so those are let go after a few instructions;
-// delta sync, which is on the same UDP port, has real addresses and a socket of its own. Of ARP only replies: the
-// answers to probes.
+// delta sync, which is on the same UDP port, has real addresses and a socket of its own. Of ARP only replies, of
+// neighbour discovery only advertisements: the answers to probes.
 std::vector<sock_filter> ccp_program() {
   constexpr uint32_t kAncillary = static_cast<uint32_t>(SKF_AD_OFF);
   constexpr uint32_t kArpReply = 2;
+  constexpr uint32_t kIcmpV6 = 58;
+  constexpr uint32_t kNeighbourAdvertisement = 136;
   return {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_PKTTYPE),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 17, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 22, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),  // EtherType
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 12, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 14),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 13, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 14, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 18),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_VLAN_TAG_PRESENT),  // the kernel has taken the tag out
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 16),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 26),  // source address
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 10),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 14),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),  // protocol
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 8),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 12),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),  // more fragments, fragment offset
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, 6, 0),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, 10, 0),
       BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),  // IP header's length
       BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),   // UDP destination port
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCcpUdpPort, 2, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCcpUdpPort, 6, 7),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),  // ARP operation
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArpReply, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArpReply, 4, 5),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),  // IPv6 next header
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kIcmpV6, 0, 3),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 54),  // ICMPv6 type
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNeighbourAdvertisement, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };

@@ -103,17 +103,21 @@ TEST(StateMachine, LinkDownOnTheActiveHandsOverAndItComesBackAsStandby) {
 }
 
 // All cables of the active member are pulled and put back, the sync network's last. Whoever took over keeps the role,
-// and the member that was cut off never thinks itself the only one left.
-TEST(StateMachine, AllLinksCutAndMendedMovesTheRoleOnce) {
+// and the member that was cut off never thinks itself the only one left: not even while its carrier is there again and
+// the switch does not pass frames yet.
+class AllLinksCutAndMended : public testing::TestWithParam<int> {};
+
+TEST_P(AllLinksCutAndMended, MovesTheRoleOnce) {
   Options options;
   options.forgets_hosts = true;
   Cluster c(options);
   ASSERT_TRUE(c.run_until([&] { return c.one_active_rest_standby(); }, 3000 * kMs));
   ASSERT_TRUE(is_active(c.state(1)));
   const auto plug = [&c](int interface, bool in) {
-    c.unplug(1, interface, !in);
     c.set_link(1, interface, in);
     if (interface == 2) c.set_link(2, interface, in);  // a cable between the two
+    if (in) c.run_for(GetParam() * kMs);
+    c.unplug(1, interface, !in);
   };
   for (int i = 0; i < 3; ++i) plug(i, false);
   c.run_for(1000 * kMs);
@@ -130,6 +134,8 @@ TEST(StateMachine, AllLinksCutAndMendedMovesTheRoleOnce) {
   EXPECT_EQ(c.state(1), MemberState::kStandby);
   EXPECT_EQ(c.at(2).epoch(), epoch) << "the role moved, or the survivor's lease ended, when the cables came back";
 }
+
+INSTANTIATE_TEST_SUITE_P(CarrierBeforeFrames, AllLinksCutAndMended, testing::Values(0, 5, 25));
 
 TEST(StateMachine, SyncCutMakesTheStandbyDownAndTheActiveAttention) {
   SETTLED(c, Options{});

@@ -104,6 +104,7 @@ DropReason parsed_nd(Bytes& b, NdMessage& out) {
 }
 
 TEST(Nd, SolicitedNodeGroups) {
+  EXPECT_EQ(to_string(link_local({0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde})), "fe80::3656:78ff:fe9a:bcde");  // RFC 4291, A
   EXPECT_EQ(to_string(solicited_node(kAddress)), "ff02::1:ff11:2233");
   EXPECT_TRUE(is_solicited_node(solicited_node(kAddress)));
   EXPECT_FALSE(is_solicited_node(all_nodes()));

@@ -144,14 +144,23 @@ TEST_F(CcpSocketTest, HearsCcpOfOthersAndNothingElse) {
   arp_reply[21] = 2;
   arp_request[21] = 1;
   delta_sync[29] = 1;  // from a member's own address
-  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp_request, foreign, delta_sync, ccp,
-                             options, unicast, arp_reply}) {
+  Bytes advertisement(86), solicitation(86), udp_v6(86);
+  for (Bytes* frame : {&advertisement, &solicitation, &udp_v6}) {
+    std::copy(unicast.begin(), unicast.begin() + 12, frame->begin());
+    (*frame)[12] = 0x86, (*frame)[13] = 0xdd, (*frame)[14] = 0x60;
+    (*frame)[20] = 58;
+  }
+  advertisement[54] = udp_v6[54] = 136;
+  solicitation[54] = 135;
+  udp_v6[20] = 17;
+  for (const Bytes& frame : {fragment, first_fragment, tcp, tagged, other, arp_request, foreign, delta_sync,
+                             solicitation, udp_v6, ccp, options, unicast, arp_reply, advertisement}) {
     EXPECT_TRUE(left_->send(frame));
   }
   ASSERT_TRUE(readable(right_->fd(), 2000));
-  EXPECT_THAT(receive_all(*right_), testing::ElementsAre(ccp, options, unicast, arp_reply));
-  EXPECT_EQ(right_->stats().received, 4u);
-  EXPECT_EQ(left_->stats().sent, 12u);
+  EXPECT_THAT(receive_all(*right_), testing::ElementsAre(ccp, options, unicast, arp_reply, advertisement));
+  EXPECT_EQ(right_->stats().received, 5u);
+  EXPECT_EQ(left_->stats().sent, 15u);
   EXPECT_THAT(receive_all(*left_), testing::IsEmpty()) << "a member must not hear its own reports";
 }
 
