@@ -17,6 +17,9 @@ constexpr size_t kOutputRecordsFirst = 1024;
 // Between two looks at a run that settle() waits for: short beside a run, long beside a call of the runtime.
 constexpr auto kSettlePause = std::chrono::microseconds(20);
 
+// What no kernel answers with, put where an answer is to come: XRT does not tell of a transfer that failed.
+constexpr uint8_t kNotRead = 0xff;
+
 template <typename T>
 T* host_as(Buffer& buffer) {
   return reinterpret_cast<T*>(buffer.host().data());
@@ -203,6 +206,7 @@ absl::Status CardDriver::Queue::read_state() {
 
 absl::Status CardDriver::Queue::finish_session(Slot& slot) {
   const size_t count = slot.run.count;
+  std::memset(slot.completions->host().data(), kNotRead, count * sizeof(abi::Completion));
   if (auto status = slot.completions->pull(0, count * sizeof(abi::Completion)); !status.ok()) return status;
   const abi::Completion* given = host_as<abi::Completion>(*slot.completions);
   for (size_t i = 0; i < count; ++i) {
@@ -215,6 +219,7 @@ absl::Status CardDriver::Queue::finish_session(Slot& slot) {
 }
 
 absl::Status CardDriver::Queue::finish_delta(Slot& slot) {
+  std::memset(result_->host().data(), kNotRead, sizeof(abi::DeltaResult));
   if (auto status = result_->pull(0, sizeof(abi::DeltaResult)); !status.ok()) return status;
   auto completion = card_table::delta_completion(call_, *host_as<abi::DeltaResult>(*result_));
   if (!completion.ok()) return absl::DataLossError(completion.status().message());
@@ -222,12 +227,23 @@ absl::Status CardDriver::Queue::finish_delta(Slot& slot) {
   if (records > slot.batch.output.size() - slot.output_used) {
     return absl::DataLossError(absl::StrCat("state_delta gave ", records, " records, more than there is room for"));
   }
-  if (records != 0) {
-    if (auto status = output_->pull(0, whole_lines(records * sizeof(abi::Record))); !status.ok()) return status;
-    std::memcpy(&slot.batch.output[slot.output_used], host_as<abi::Record>(*output_), records * sizeof(abi::Record));
-  }
+  if (auto status = take_records(slot.batch.output.subspan(slot.output_used, records)); !status.ok()) return status;
   slot.output_used += records;
   complete(slot, *completion);
+  return absl::OkStatus();
+}
+
+absl::Status CardDriver::Queue::take_records(absl::Span<abi::Record> records) {
+  if (records.empty()) return absl::OkStatus();
+  abi::Record* given = host_as<abi::Record>(*output_);
+  for (size_t i = 0; i < records.size(); ++i) given[i].session.state = kNotRead;
+  if (auto status = output_->pull(0, whole_lines(records.size() * sizeof(abi::Record))); !status.ok()) return status;
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (given[i].session.state < hls::kStates) continue;
+    return absl::DataLossError(
+        absl::StrCat("record ", i, " of ", records.size(), " that the card gave has state ", given[i].session.state));
+  }
+  std::memcpy(records.data(), given, records.size() * sizeof(abi::Record));
   return absl::OkStatus();
 }
 

@@ -67,6 +67,7 @@ class CardDriver::Queue {
   absl::Status finish(Slot& slot);
   absl::Status finish_session(Slot& slot);
   absl::Status finish_delta(Slot& slot);
+  absl::Status take_records(absl::Span<abi::Record> records);
   absl::Status check(const Slot& slot, size_t operation, const abi::Completion& completion) const;
   absl::Status step(bool& moved);
   absl::Status check_time(const Slot& slot) const;

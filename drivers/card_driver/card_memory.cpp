@@ -12,6 +12,7 @@ namespace phalanx::card_driver {
 namespace {
 
 constexpr size_t kLineBytes = sizeof(abi::Line);
+constexpr uint64_t kNotRead = ~uint64_t{0};
 constexpr size_t line_of(size_t offset) { return offset / kLineBytes * kLineBytes; }
 
 // What each argument with a pointer is called by: an argument named NAME_out is the buffer NAME.
@@ -91,7 +92,10 @@ const abi::TableState& CardMemory::state() const {
 }
 
 absl::Status CardMemory::read_state() {
+  // XRT does not tell of a transfer that failed: what was never written by a kernel must be overwritten.
+  mutable_state().error = kNotRead;
   if (auto status = state_->pull(0, sizeof(abi::TableState)); !status.ok()) return status;
+  if (state().error == kNotRead) return absl::DataLossError("the table's state has not come from the card");
   if (auto status = card_table::check_state(state()); !status.ok()) return status;
   if (state().slots != layout_.slots || state().buckets != layout_.buckets) {
     return absl::DataLossError(absl::StrCat("the table's state says ", state().slots, " slots and ", state().buckets,
