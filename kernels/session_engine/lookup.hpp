@@ -43,8 +43,7 @@ struct LookupCounts {
 
 // Operations from `first` on, as far as they are LOOKUPs. Two operations are three lines, so two of them every three
 // cycles; bursts keep the memory ahead.
-inline void fetch(const Line* operations, uint32_t first, uint32_t count, Stream<Request, kShortFifo>& out,
-                  uint32_t& lookups) {
+inline void fetch(const Line* operations, uint32_t first, uint32_t count, RequestFifo& out, uint32_t& lookups) {
   Line carried = {};
   uint32_t index = first;
   bool more = true;
@@ -75,7 +74,7 @@ inline void fetch(const Line* operations, uint32_t first, uint32_t count, Stream
   lookups = index - first;
 }
 
-inline void hash(const LookupConfig& config, Stream<Request, kShortFifo>& in, HashedFifo& out, AddressFifo& first,
+inline void hash(const LookupConfig& config, RequestFifo& in, HashedFifo& out, AddressFifo& first,
                  AddressFifo& second) {
   for (uint64_t i = 0; i < kTokensMax; ++i) {
 #pragma HLS pipeline II = 1
@@ -353,7 +352,7 @@ inline void run_lookups(const LookupConfig& config, uint32_t first, uint32_t cou
                         const WideNat* wide, uint32_t* change_log, LookupCounts& counts) {
 #pragma HLS inline off
 #pragma HLS dataflow
-  Stream<Request, kShortFifo> requests;
+  RequestFifo requests;
   HashedFifo hashed;
   AddressFifo first_addresses, second_addresses, a_addresses, b_addresses, wide_addresses;
   LineFifo first_lines, second_lines, a_lines, b_lines;

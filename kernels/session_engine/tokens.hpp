@@ -58,6 +58,7 @@ struct LineWrite {  // to a writer of memory
 
 using hls::Stream;
 // What waits while reads are on their way.
+typedef Stream<Request, kReadsInFlight> RequestFifo;
 typedef Stream<Hashed, kReadsInFlight> HashedFifo;
 typedef Stream<Candidate, kReadsInFlight> CandidateFifo;
 typedef Stream<Address, kShortFifo> AddressFifo;
