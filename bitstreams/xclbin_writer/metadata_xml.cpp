@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
+#include "drivers/bitstream/metadata.hpp"
 
 namespace phalanx::bitstream {
 namespace {
@@ -88,8 +88,6 @@ std::string kernel_xml(const KernelDescription& kernel, std::span<const PlacedUn
 }
 
 }  // namespace
-
-std::string port_name(std::string_view group) { return "M_AXI_" + absl::AsciiStrToUpper(std::string(group)); }
 
 std::vector<PlacedUnit> place_units(std::span<const KernelDescription> kernels) {
   std::vector<PlacedUnit> units;

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "drivers/bitstream/contents.hpp"
 #include "drivers/bitstream/kernel_description.hpp"
@@ -22,9 +23,6 @@ struct PlacedUnit {
 std::vector<PlacedUnit> place_units(std::span<const KernelDescription> kernels);
 
 std::string metadata_xml(BuildTarget target, const Platform& platform, std::span<const KernelDescription> kernels);
-
-// Of an m_axi bundle: M_AXI_HOST0.
-std::string port_name(std::string_view group);
 
 }  // namespace phalanx::bitstream
 

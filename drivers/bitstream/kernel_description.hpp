@@ -17,22 +17,22 @@ namespace phalanx::bitstream {
 
 // The card's memory groups: the m_axi bundles of kernels/abi/ports.hpp, by what lies behind them. Groups whose
 // arguments are one and the same buffer (session_a and session_a_out) are in one set of banks on every platform.
-// X(group, bank of the emulated card)
+// X(group, bank of the emulated card, whether it is the session table: one buffer for all kernels)
 #define PHALANX_MEMORY_GROUPS(X) \
-  X(host0, 0)                    \
-  X(host1, 0)                    \
-  X(host2, 0)                    \
-  X(control, 0)                  \
-  X(index0, 1)                   \
-  X(index1, 2)                   \
-  X(table0, 1)                   \
-  X(table1, 2)                   \
-  X(table2, 1)                   \
-  X(table3, 2)                   \
-  X(wide0, 3)                    \
-  X(log0, 3)                     \
-  X(log1, 3)                     \
-  X(sa0, 3)
+  X(host0, 0, false)             \
+  X(host1, 0, false)             \
+  X(host2, 0, false)             \
+  X(control, 0, true)            \
+  X(index0, 1, true)             \
+  X(index1, 2, true)             \
+  X(table0, 1, true)             \
+  X(table1, 2, true)             \
+  X(table2, 1, true)             \
+  X(table3, 2, true)             \
+  X(wide0, 3, true)              \
+  X(log0, 3, true)               \
+  X(log1, 3, true)               \
+  X(sa0, 3, false)
 
 enum class Direction : uint8_t { kIn, kOut, kInOut, kScalar };
 
@@ -117,8 +117,9 @@ inline constexpr std::array kKernels{PHALANX_KERNELS(PHALANX_KERNEL_ROW)};
 struct MemoryGroup {
   std::string_view name;
   uint32_t emulated_bank;
+  bool of_table;  // part of the session table: one buffer for every kernel that has an argument of that name
 };
-#define PHALANX_GROUP_ROW(name, bank) MemoryGroup{#name, bank},
+#define PHALANX_GROUP_ROW(name, bank, of_table) MemoryGroup{#name, bank, of_table},
 inline constexpr std::array kMemoryGroups{PHALANX_MEMORY_GROUPS(PHALANX_GROUP_ROW)};
 #undef PHALANX_GROUP_ROW
 

@@ -3,7 +3,6 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <cassert>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -61,12 +60,14 @@ absl::Status check_form(std::string_view file, const Manifest& manifest) {
 
 }  // namespace
 
-Manifest describe(std::string_view xclbin, std::string_view platform) {
+Manifest describe(std::string_view xclbin, const Contents& contents) {
   Manifest manifest;
   manifest.abi_version = abi::kAbiVersion;
-  manifest.platform = platform;
+  manifest.platform = contents.platform;
   for (const KernelDescription& kernel : kKernels) {
-    manifest.kernels.push_back({std::string(kernel.name), kernel.version, kernel.compute_units});
+    const auto units = std::count_if(contents.compute_units.begin(), contents.compute_units.end(),
+                                     [&](const ComputeUnit& unit) { return unit.kernel == kernel.name; });
+    manifest.kernels.push_back({std::string(kernel.name), kernel.version, static_cast<uint32_t>(units)});
   }
   manifest.xclbin_sha256 = sha256_hex(xclbin);
   return manifest;

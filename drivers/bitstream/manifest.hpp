@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "drivers/bitstream/contents.hpp"
 
 namespace phalanx::bitstream {
 
@@ -33,8 +34,8 @@ struct Manifest {
   bool operator==(const Manifest&) const = default;
 };
 
-// The manifest of this tree's kernels, not signed, with the digest of `xclbin`.
-Manifest describe(std::string_view xclbin, std::string_view platform);
+// The manifest, not signed, of an xclbin of this tree's kernels that check_contents has taken.
+Manifest describe(std::string_view xclbin, const Contents& contents);
 
 // Refuses what is not of the schema and words with anything but letters, digits and ._- in them: InvalidArgument that
 // names file, field and reason.

@@ -9,16 +9,18 @@
 
 namespace phalanx::bitstream {
 
-// X(short name, name at XRT, super logic regions, HBM banks, MiB of an HBM bank, DDR banks, MiB of a DDR bank)
-#define PHALANX_PLATFORMS(X)                                       \
-  X(emulated, "phalanx_emulated_card_1", 1, 0, 0, 4, 4096)         \
-  X(u55c, "xilinx_u55c_gen3x16_xdma_base_3", 3, 32, 512, 0, 0)     \
-  X(u280, "xilinx_u280_gen3x16_xdma_base_1", 3, 32, 256, 2, 16384) \
-  X(u250, "xilinx_u250_gen3x16_xdma_4_1_202210_1", 4, 0, 0, 4, 16384)
+// X(short name, name at XRT (xbutil examine), name at v++ (--platform), super logic regions, HBM banks, MiB of an HBM
+//   bank, DDR banks, MiB of a DDR bank). An xclbin's header has either of the names.
+#define PHALANX_PLATFORMS(X)                                                                              \
+  X(emulated, "phalanx_emulated_card_1", "phalanx_emulated_card_1", 1, 0, 0, 4, 4096)                     \
+  X(u55c, "xilinx_u55c_gen3x16_xdma_base_3", "xilinx_u55c_gen3x16_xdma_3_202210_1", 3, 32, 512, 0, 0)     \
+  X(u280, "xilinx_u280_gen3x16_xdma_base_1", "xilinx_u280_gen3x16_xdma_1_202211_1", 3, 32, 256, 2, 16384) \
+  X(u250, "xilinx_u250_gen3x16_xdma_shell_4_1", "xilinx_u250_gen3x16_xdma_4_1_202210_1", 4, 0, 0, 4, 16384)
 
 struct Platform {
   std::string_view name;
   std::string_view xrt_name;
+  std::string_view vpp_name;
   uint32_t regions;
   uint32_t hbm_banks;
   uint32_t hbm_bank_mib;
@@ -26,18 +28,18 @@ struct Platform {
   uint32_t ddr_bank_mib;
 };
 
-#define PHALANX_PLATFORM_ROW(name, xrt_name, regions, hbm, hbm_mib, ddr, ddr_mib) \
-  Platform{#name, xrt_name, regions, hbm, hbm_mib, ddr, ddr_mib},
+#define PHALANX_PLATFORM_ROW(name, xrt_name, vpp_name, regions, hbm, hbm_mib, ddr, ddr_mib) \
+  Platform{#name, xrt_name, vpp_name, regions, hbm, hbm_mib, ddr, ddr_mib},
 inline constexpr std::array kPlatforms{PHALANX_PLATFORMS(PHALANX_PLATFORM_ROW)};
 #undef PHALANX_PLATFORM_ROW
 
 // The card without a card: drivers/emulator.
 inline constexpr const Platform& kEmulatedPlatform = kPlatforms[0];
 
-// By its name at XRT; null if none has it.
-constexpr const Platform* find_platform(std::string_view xrt_name) {
+// By its name at XRT or at v++; null if none has it.
+constexpr const Platform* find_platform(std::string_view name) {
   for (const Platform& platform : kPlatforms) {
-    if (platform.xrt_name == xrt_name) return &platform;
+    if (platform.xrt_name == name || platform.vpp_name == name) return &platform;
   }
   return nullptr;
 }
