@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """check.py must find what is wrong with a stage: each of these is wrong in one way."""
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 import check
+import run_hls
 
 TOP = 'extern "C" '
 # Name: (source, a part of what must be said, or None for a stage without fault)
@@ -31,6 +33,41 @@ STAGES = {
 }
 
 
+REPORT = """<profile><PerformanceEstimates><SummaryOfTimingAnalysis><EstimatedClockPeriod>2.4</EstimatedClockPeriod>
+</SummaryOfTimingAnalysis><SummaryOfOverallLatency><Worst-caseLatency>9</Worst-caseLatency><Interval-min>1</Interval-min>
+</SummaryOfOverallLatency></PerformanceEstimates><AreaEstimates><Resources><LUT>700</LUT><FF>{ff}</FF><DSP>0</DSP></Resources>
+</AreaEstimates></profile>"""
+
+
+def check_run_hls(folder: pathlib.Path) -> list[str]:
+    """run_hls.py: another tool's answers, good and bad; no tool at all; Vitis' report."""
+    problems = []
+    runner = [sys.executable, "-B", str(check.HERE / "run_hls.py")]
+    no_path = {"PATH": str(folder)}
+    for printed, status in (('{"ii": 1, "depth": 3, "luts": 5}', 0), ('{"ii": 2, "depth": 3, "luts": 5}', 1),
+                            ('{"ii": 1, "depth": "deep"}', 1), ("synthesis failed", 1)):
+        tool = folder / "tool.py"
+        tool.write_text(f"print({printed!r})\n")
+        command = [*runner, "--tool", f"{sys.executable} {tool}", "--json", str(folder / "out.json"), "rewrite"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != status:
+            problems.append(f"run_hls.py ended with {done.returncode}, not {status}, for a tool that prints {printed}")
+    if subprocess.run(runner, capture_output=True, env=no_path).returncode != run_hls.NO_TOOL:
+        problems.append("run_hls.py does not say that there is no tool")
+    report = folder / "csynth.xml"
+    report.write_text(REPORT.format(ff=900))
+    wanted = {"ii": 1, "depth": 9, "luts": 700, "ffs": 900, "dsps": 0, "estimated_ns": "2.4"}
+    if run_hls.read_report(report) != wanted:
+        problems.append(f"csynth.xml read as {run_hls.read_report(report)}")
+    report.write_text(REPORT.format(ff="many"))
+    try:
+        run_hls.read_report(report)
+        problems.append("a report without a number of flip-flops is taken")
+    except ValueError:
+        pass
+    return problems
+
+
 def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="phalanx-check-") as scratch:
@@ -48,7 +85,10 @@ def main() -> int:
         if not any("self-check" in p for p in check.check(wrong, "g++", sys.argv[1], folder).problems):
             print("a self-check that fails is not noticed", file=sys.stderr)
             failed += 1
-    print(f"{len(STAGES) + 1 - failed} passed, {failed} failed")
+        for problem in check_run_hls(folder):
+            print(problem, file=sys.stderr)
+            failed += 1
+    print(f"{len(STAGES) + 8 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
