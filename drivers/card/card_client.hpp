@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -65,6 +66,7 @@ class CardClient final : public CardAccelerator {
   CardState state() const override { return state_; }
   const CardFault& last_fault() const override { return fault_; }
   void tend(int64_t now_ns) override;
+  void condemn(std::string why) override { fail(CardFaultKind::kImpossible, std::move(why)); }
   uint64_t incarnation() const override { return incarnation_; }
   const CardClientCounters& client_counters() const { return counters_; }
   // Of the card's process; 0 if there is none.

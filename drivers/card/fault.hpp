@@ -51,6 +51,9 @@ class CardAccelerator : public Accelerator {
   // Starts, restarts after a fault with back-off, notices that a process is ready or has ended. To be called every few
   // milliseconds; never waits for the card. In kFaulted submit() is FailedPrecondition and poll() gives nothing.
   virtual void tend(int64_t now_ns) = 0;
+  // The caller has found that the card cannot be trusted: kFaulted with kImpossible. Nothing is written to the spans of
+  // batches from here on.
+  virtual void condemn(std::string why) = 0;
   // Counts up each time the card becomes ready: another number, another (empty) table.
   virtual uint64_t incarnation() const = 0;
 };

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "drivers/card/fault.hpp"
 #include "drivers/offload/journal.hpp"
+#include "hls/track_types.hpp"
 
 namespace phalanx {
 
@@ -118,46 +119,61 @@ class OffloadEngine final : public Accelerator {
   OffloadStatus status() const;
 
  private:
-  // A batch on its way, in order.
+  // A batch of the caller's on its way, in order.
   struct Outstanding {
     Batch batch;
-    bool caller = false;  // else one of our own
     bool done = false;
-    bool before_clear = false;
+    bool before_clear = false;  // the table it was for has been forgotten since
+    uint64_t generation = 0;    // had been advanced to this when it was submitted
   };
-  using Buffer = std::vector<abi::Record>;
+  static constexpr uint64_t kOwnTag = ~uint64_t{0};      // on the card; the caller's batches have their number
+  static constexpr uint64_t kNotCounted = ~uint64_t{0};  // sessions: cannot be said
+  static constexpr size_t kChunk = 64;                   // operations of ours on the CPU engine at a time
+  static constexpr size_t kMoveRecordsMax = 512;         // of one of our own batches
 
   OffloadEngine(const OffloadOptions& options, CardAccelerator* card, Accelerator* cpu);
   bool card_decides() const { return state_ == OffloadState::kCard || state_ == OffloadState::kToCpu; }
+  bool all_answered() const { return unanswered_ == 0; }
 
   // offload_engine.cpp
   absl::Status check(const Batch& batch) const;
-  void run_on_cpu(const Batch& batch);
-  void carry_out_on_cpu(const Batch& batch);
-  void extract_on_cpu(const Batch& batch, const abi::Operation& operation, abi::Completion& completion, size_t& used);
-  size_t give_held(absl::Span<abi::Record> output);
+  absl::Status submit_to_card(const Batch& batch);
   void poll_card();
   void take_in(const Outstanding& outstanding);
+  void take_in_extracted(const abi::Completion& completion, absl::Span<const abi::Record> records);
+
+  // on_cpu.cpp
+  void run_on_cpu(const Batch& batch);
+  void carry_out_on_cpu(const Batch& batch);
+  void note_for_card(const Batch& batch);
+  abi::Completion run_one_on_cpu(const abi::Operation& operation, const abi::Record* record,
+                                 absl::Span<abi::Record> output);
+  void extract_on_cpu(const abi::Operation& operation, absl::Span<abi::Record> output, abi::Completion& completion);
   void shadow(absl::Span<const abi::Record> records);
+  uint32_t give_held(uint64_t count, absl::Span<abi::Record> output);
 
   // failover.cpp
-  void fail_over();
+  void fail_over(const CardFault& fault);
   void replay();
-  void replay_insert(const Journal::Entry& entry);
-  void become_decider(Accelerator& engine);
+  bool replay_insert(const Journal::Entry& entry);
+  void redo_unanswered();
+  void let_cpu_decide(uint64_t generation);
 
   // moves.cpp
   void begin_move_to_card();
   void copy_step();
+  void copy_again(const std::string& why);
+  void drain_cpu_log(size_t limit);
+  bool collect_for_card();
   void post_to_card();
   void take_in_copied();
   void finish_move_to_card();
-  void drain_step();
-  void take_in_drained();
-  void give_up_move(CardFaultKind kind, std::string why);
+  void give_up_move(const CardFault& fault);
   void for_card(const abi::Record& record);
+  void drain_step();
 
   const OffloadOptions options_;
+  const hls::TrackConfig track_config_;
   CardAccelerator* const card_;
   Accelerator* const cpu_;
   OffloadState state_ = OffloadState::kCpu;
@@ -167,21 +183,29 @@ class OffloadEngine final : public Accelerator {
   CardFault last_fault_;
   OffloadCounters counters_;
   uint32_t now_ms_ = 0;
-  uint64_t generation_ = 0;  // of both, and of what was answered
+  uint32_t card_since_ms_ = 0;    // when the card became the decider
+  uint64_t generation_ = 0;       // of all that was answered or advanced to
+  uint64_t card_generation_ = 0;  // of the card, as far as it has answered
 
   std::array<Outstanding, kBatchesInFlightMax> outstanding_;
   uint64_t first_ = 0, end_ = 0;  // of outstanding_, counting up
+  size_t unanswered_ = 0;         // of those
+  size_t operations_unanswered_ = 0;
   Journal journal_;
+  bool card_log_empty_ = true;  // as of the latest answer
   std::deque<abi::Record> held_;
 
   // Moves: our own batch on the card, one at a time.
   bool own_in_flight_ = false;
-  Buffer own_records_;
+  bool own_is_drain_ = false;
+  bool own_is_void_ = false;  // its answer says nothing any more: forgotten or given up since
+  std::vector<abi::Record> own_records_;
   std::vector<abi::Operation> own_operations_;
   std::vector<abi::Completion> own_completions_;
-  uint64_t own_expected_ = 0;  // sessions the card should have after it; kNotCounted: cannot be said
+  uint64_t own_expected_ = kNotCounted;  // sessions that the card should have after it
   std::deque<abi::Record> for_card_;
   bool for_card_overflow_ = false;
+  bool cpu_log_empty_ = false;
   uint64_t copy_next_ = 0;
   bool copied_all_ = false;
   bool counts_agree_ = false;
