@@ -22,6 +22,8 @@
 // Resources, expected: 4 x 14 rounds x 16 S-boxes (about 40 LUT each as a circuit, 36 k) with mixing 60 k LUT; 7 GHASH
 // products of about 3 k LUT; URAM for 256 SAs (64, by width) and held beats (8); FIFOs 40 k LUT/SRL; 120 k FF.
 // Clock goal 300 MHz.
+#include "kernels/esp_crypto/esp_crypto.hpp"
+
 #include "kernels/esp_crypto/admit.hpp"
 #include "kernels/esp_crypto/datapath.hpp"
 #include "kernels/esp_crypto/judge.hpp"

@@ -26,7 +26,8 @@ const uint32_t kPacketLinesMax = (abi::kEspPlaintextBytesMax + abi::kEspOverhead
 // comes in, and what crypt and ghash have in their pipelines meanwhile.
 const int kHeldBeats = 512;
 static_assert(kHeldBeats >= 2 * kPacketLinesMax + 128, "a packet must fit before its tag");
-const int kTicketDepth = 64;   // jobs read ahead: memory latency at two cycles a job
+const int kTicketDepth =
+    128;  // jobs read ahead: two memory latencies (job, then packet) of 90 cycles at two a job are 90
 const int kLineDepth = 128;    // lines on their way: 300 ns at 300 MHz are 90
 const int kContextDepth = 64;  // packets between admit and a later stage: what crypt and ghash hold of the shortest
 
