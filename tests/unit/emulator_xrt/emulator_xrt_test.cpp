@@ -50,7 +50,7 @@ class EmulatorXrt : public testing::TestWithParam<const char*> {
 
   Ending run(const std::string& name) {
     constexpr int kLimitMs = 30'000;  // a hang, not a slow machine
-    const auto xclbin = (folder_ / "small.xclbin").string();
+    const auto xclbin = name == "product" ? std::string(PHALANX_PRODUCT_XCLBIN) : (folder_ / "small.xclbin").string();
     const auto output = (folder_ / "output").string();
     const auto run = run_directory();
     prctl(PR_SET_CHILD_SUBREAPER, 1);  // for a device model that outlives its host
@@ -88,7 +88,7 @@ TEST_P(EmulatorXrt, DoesWhatTheCaseWants) {
   EXPECT_TRUE(WIFEXITED(ending.status) && WEXITSTATUS(ending.status) == 0) << ending.status << "\n" << ending.output;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, EmulatorXrt,
-                         testing::Values("add", "opencl", "hang", "axi", "flip", "dma", "slow", "reload"),
+                         testing::Values("add", "opencl", "hang", "axi", "flip", "dma", "slow", "reload", "product"),
                          [](const auto& one) { return std::string(one.param); });
 
 // Why XRT must have a process of its own: it ends the group of a host whose card dies.
@@ -96,7 +96,9 @@ class EmulatorCrash : public EmulatorXrt {};
 TEST_P(EmulatorCrash, EndsTheHostBySignal) {
   const auto ending = run(GetParam());
   EXPECT_TRUE(ending.in_time) << ending.output;
-  EXPECT_TRUE(WIFSIGNALED(ending.status) && WTERMSIG(ending.status) == SIGTERM) << ending.status << ending.output;
+  // By XRT's own kill(), or because it wrote to the dead card's socket first.
+  ASSERT_TRUE(WIFSIGNALED(ending.status)) << ending.status << ending.output;
+  EXPECT_TRUE(WTERMSIG(ending.status) == SIGTERM || WTERMSIG(ending.status) == SIGPIPE) << ending.output;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, EmulatorCrash, testing::Values("crash", "crash_at_run"),
                          [](const auto& one) { return std::string(one.param); });

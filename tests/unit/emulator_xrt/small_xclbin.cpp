@@ -12,7 +12,7 @@
 namespace phalanx::emulator {
 namespace {
 
-// Banks of drivers/emulator/xrt/emconfig.json.
+// Banks of the emulated card's emconfig.json.
 constexpr int kBanks = 4;
 constexpr std::uint64_t kBankKilobytes = 4u << 20;
 
