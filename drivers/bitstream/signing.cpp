@@ -40,6 +40,30 @@ absl::StatusOr<PublicKey> raw_key(const EVP_PKEY* key, std::string_view file) {
   return raw;
 }
 
+// The next block of a PEM text as a public key; null at the text's end.
+absl::StatusOr<Owned<EVP_PKEY>> next_key(BIO* bio, std::string_view file) {
+  char* label = nullptr;
+  char* header = nullptr;
+  uint8_t* der = nullptr;
+  long bytes = 0;  // NOLINT(google-runtime-int): OpenSSL's
+  const bool found = PEM_read_bio(bio, &label, &header, &der, &bytes) == 1;
+  const uint64_t error = ERR_peek_last_error();
+  const uint8_t* at = der;
+  const bool is_public = found && std::string_view(label) == PEM_STRING_PUBLIC;
+  Owned<EVP_PKEY> key(is_public ? d2i_PUBKEY(nullptr, &at, bytes) : nullptr);
+  OPENSSL_free(label);
+  OPENSSL_free(header);
+  OPENSSL_free(der);
+  ERR_clear_error();
+  // "No start line" is how PEM says that the text has ended.
+  if (!found && ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) return nullptr;
+  if (key == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: key: %s", file, found && !is_public ? "not a public key" : "is damaged"));
+  }
+  return key;
+}
+
 // A passphrase is never asked for: this runs in daemons and builds.
 int no_passphrase(char*, int, int, void*) { return 0; }
 
@@ -56,22 +80,17 @@ absl::StatusOr<std::vector<PublicKey>> parse_public_keys(std::string_view pem, s
   }
   const Owned<BIO> bio = reader_of(pem);
   std::vector<PublicKey> keys;
-  while (keys.size() <= kTrustedKeysMax) {
-    const Owned<EVP_PKEY> key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
-    if (key == nullptr) break;
-    const absl::StatusOr<PublicKey> raw = raw_key(key.get(), file);
+  absl::StatusOr<Owned<EVP_PKEY>> key = next_key(bio.get(), file);
+  while (key.ok() && *key != nullptr) {
+    if (keys.size() == kTrustedKeysMax) {
+      return absl::InvalidArgumentError(absl::StrFormat("%s: more than %u keys", file, kTrustedKeysMax));
+    }
+    const absl::StatusOr<PublicKey> raw = raw_key(key->get(), file);
     if (!raw.ok()) return raw.status();
     keys.push_back(*raw);
+    key = next_key(bio.get(), file);
   }
-  const uint64_t error = ERR_peek_last_error();
-  ERR_clear_error();
-  if (keys.size() > kTrustedKeysMax) {
-    return absl::InvalidArgumentError(absl::StrFormat("%s: more than %u keys", file, kTrustedKeysMax));
-  }
-  // "No start line" is how PEM says that the text has ended.
-  if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
-    return absl::InvalidArgumentError(absl::StrFormat("%s: key %u is damaged", file, keys.size() + 1));
-  }
+  if (!key.ok()) return key.status();
   if (keys.empty()) return absl::InvalidArgumentError(absl::StrFormat("%s: no PEM public key in it", file));
   return keys;
 }
