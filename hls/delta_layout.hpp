@@ -139,7 +139,8 @@ inline uint64_t pack_window(uint32_t window) {
   const uint32_t s2 = (w4 & 3) == 0 ? 2 : 0;
   const uint32_t w2 = w4 >> s2;
   const uint32_t s1 = (w2 & 1) == 0 ? 1 : 0;
-  return window == 0 ? 0 : static_cast<uint64_t>(w2 >> s1) << 4 | (s8 + s4 + s2 + s1);
+  const uint64_t packed = static_cast<uint64_t>(w2 >> s1) << 4 | (s8 + s4 + s2 + s1);
+  return window == 0 ? 0 : packed;
 }
 
 // Where a responder's endpoint lives in the dictionary.

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <random>
 
+#include "hls/delta_circuit.hpp"
+#include "hls/delta_pack.hpp"
 #include "hls/nat_circuit.hpp"
 #include "hls/track_circuit.hpp"
 #include "rapidcheck/gtest.h"
@@ -164,6 +166,36 @@ RC_GTEST_PROP(circuit, matches_and_rewrites_as_the_branches_do, ()) {
     RC_ASSERT(std::memcmp(&quoted_at_once, &quoted, sizeof(quoted)) == 0);
   }
   RC_ASSERT(std::min(matched[0], matched[1]) > kOperations / 10);
+}
+
+RC_GTEST_PROP(circuit, encodes_tcp_fields_as_the_branches_do, ()) {
+  Draw draw(*rc::gen::arbitrary<uint64_t>());
+  for (int i = 0; i < kOperations; ++i) {
+    Session s = draw_scene(draw).session;
+    if (draw.one_in(2)) s.side[0].acked = s.side[1].end - draw.below(2);
+    if (draw.one_in(2)) s.side[1].acked = s.side[0].end;
+    if (draw.one_in(2)) s.side[0].max_end = s.side[1].acked + s.side[1].max_window;
+    if (draw.one_in(2)) s.side[1].max_end = s.side[0].acked + s.side[0].max_window;
+    if (draw.one_in(4)) s.side[draw.below(2)].end = 0;
+    delta::Known known = {};
+    known.profile = draw.one_in(2);
+    delta::StateContext state = {};
+    state.window[0] = draw.one_in(2) ? s.side[0].max_window : draw.number();
+    state.window[1] = draw.one_in(2) ? s.side[1].max_window : draw.number();
+    delta::PieceSet wanted = delta::no_pieces();
+    delta::put_tcp(wanted, s, known, state);
+    const delta::TcpPieces got = delta::tcp_pieces(s, known.profile, state.window[0], state.window[1]);
+    const delta::Varint* const pieces[] = {&got.profile, &got.ends,   &got.window0,  &got.window1,
+                                           &got.acked0,  &got.acked1, &got.max_end0, &got.max_end1};
+    for (uint32_t piece = 0; piece < 8; ++piece) {
+      RC_ASSERT(pieces[piece]->length == wanted.length[delta::kProfile + piece]);
+      RC_ASSERT(pieces[piece]->bytes == wanted.bytes[delta::kProfile + piece]);
+    }
+    const uint64_t number = (draw.word() & ((1ull << 49) - 1)) >> draw.below(49);
+    const delta::Varint varint = delta::varint(number);
+    const delta::Varint at_once = delta::varint_at_once(number);
+    RC_ASSERT(at_once.bytes == varint.bytes && at_once.length == varint.length);
+  }
 }
 
 }  // namespace
