@@ -105,6 +105,20 @@ const StateMachine::Peer* StateMachine::best_standby() const {
   return best;
 }
 
+// Without a single cable there is nothing to decide, and somebody who lives may have taken over unheard: an active
+// member that stayed one would forward when its cables are put back, before it hears of the other.
+bool StateMachine::is_cut_off() const {
+  bool asked = false;
+  for (const Peer& p : peers_) {
+    if (p.alive) return false;
+    asked |= !p.proven_dead && p.incarnation != 0;
+  }
+  for (size_t i = 0; i < interfaces_.size(); ++i) {
+    if (interfaces_[i].link_up) return false;
+  }
+  return asked;
+}
+
 // Better-member rule: a standby without problems is better than an active member with one; otherwise nothing changes.
 bool StateMachine::attend_problems(int64_t now_ns, Actions& out) {
   if (devices_.problems() == 0) {
@@ -131,7 +145,12 @@ bool StateMachine::attend_problems(int64_t now_ns, Actions& out) {
     start_handover(better->config.id, true, now_ns, out);
     return false;
   }
-  if (state_ != MemberState::kActive || handover_.phase != Phase::kNone) return false;
+  if (handover_.phase != Phase::kNone) return false;
+  if (is_cut_off()) {
+    change_state(MemberState::kDown, Cause::kCriticalDevice, kNoMember, now_ns, out);
+    return true;
+  }
+  if (state_ != MemberState::kActive) return false;
   change_state(MemberState::kActiveAttention, Cause::kNoBetterMember, kNoMember, now_ns, out);
   return true;
 }

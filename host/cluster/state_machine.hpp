@@ -252,6 +252,7 @@ class StateMachine {
   bool active_step(int64_t now_ns, Actions& out);
   bool yield_to_other_active(int64_t now_ns, Actions& out);
   bool attend_problems(int64_t now_ns, Actions& out);
+  bool is_cut_off() const;
   bool preempt(int64_t now_ns, Actions& out);
   const Peer* best_standby() const;
   int64_t lease_limit_ns();
