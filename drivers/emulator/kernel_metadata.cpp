@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "drivers/emulator/xml_tags.hpp"
 
 namespace phalanx::emulator {
 namespace {
@@ -18,103 +18,7 @@ absl::Status malformed(absl::string_view reason) {
   return absl::InvalidArgumentError(absl::StrCat("kernel metadata: ", reason));
 }
 
-struct Tag {
-  absl::string_view name;
-  bool closes = false;  // </name>
-  bool empty = false;   // <name/>
-  std::map<absl::string_view, absl::string_view> attributes;
-};
-
-bool name_char(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == ':' || c == '.'; }
-
-// Reads tag by tag; text between tags, comments and processing instructions are passed over. No entities: the names and
-// numbers that are wanted have none.
-class TagReader {
- public:
-  explicit TagReader(absl::string_view xml) : rest_(xml) {}
-
-  absl::StatusOr<std::optional<Tag>> next() {
-    for (;;) {
-      const auto open = rest_.find('<');
-      if (open == absl::string_view::npos) {
-        return std::nullopt;
-      }
-      rest_.remove_prefix(open + 1);
-      const bool comment = absl::StartsWith(rest_, "!--");
-      if (!comment && !absl::StartsWith(rest_, "?") && !absl::StartsWith(rest_, "!")) {
-        return tag();
-      }
-      const absl::string_view end = comment ? "-->" : ">";
-      const auto close = rest_.find(end);
-      if (close == absl::string_view::npos) {
-        return malformed("a comment without end");
-      }
-      rest_.remove_prefix(close + end.size());
-    }
-  }
-
- private:
-  void skip_space() {
-    while (!rest_.empty() && absl::ascii_isspace(rest_[0])) {
-      rest_.remove_prefix(1);
-    }
-  }
-  bool take(char c) {
-    if (rest_.empty() || rest_[0] != c) {
-      return false;
-    }
-    rest_.remove_prefix(1);
-    return true;
-  }
-  absl::string_view take_name() {
-    std::size_t length = 0;
-    while (length < rest_.size() && name_char(rest_[length])) {
-      ++length;
-    }
-    const auto name = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return name;
-  }
-
-  absl::StatusOr<std::optional<Tag>> tag() {
-    Tag tag;
-    tag.closes = take('/');
-    tag.name = take_name();
-    if (tag.name.empty()) {
-      return malformed("a tag without a name");
-    }
-    for (;;) {  // each round takes an attribute or ends
-      skip_space();
-      if (take('>')) {
-        return tag;
-      }
-      if (take('/')) {
-        tag.empty = true;
-        if (!take('>')) {
-          return malformed(absl::StrCat("tag ", tag.name, " is not closed"));
-        }
-        return tag;
-      }
-      const auto name = take_name();
-      skip_space();
-      if (name.empty() || !take('=')) {
-        return malformed(absl::StrCat("tag ", tag.name, " has a broken attribute or no end"));
-      }
-      skip_space();
-      const char quote = rest_.empty() ? '\0' : rest_[0];
-      const auto end = quote == '"' || quote == '\'' ? rest_.find(quote, 1) : absl::string_view::npos;
-      if (end == absl::string_view::npos) {
-        return malformed(absl::StrCat("tag ", tag.name, ": the value of ", name, " is not closed"));
-      }
-      tag.attributes[name] = rest_.substr(1, end - 1);
-      rest_.remove_prefix(end + 1);
-    }
-  }
-
-  absl::string_view rest_;
-};
-
-absl::StatusOr<std::uint64_t> number_of(const Tag& tag, absl::string_view attribute, absl::string_view kernel) {
+absl::StatusOr<std::uint64_t> number_of(const XmlTag& tag, absl::string_view attribute, absl::string_view kernel) {
   const auto found = tag.attributes.find(attribute);
   if (found == tag.attributes.end()) {
     return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": ", attribute, " is missing"));
@@ -128,17 +32,17 @@ absl::StatusOr<std::uint64_t> number_of(const Tag& tag, absl::string_view attrib
   return value;
 }
 
-absl::StatusOr<std::string> name_of(const Tag& tag, absl::string_view kernel) {
+absl::StatusOr<std::string> name_of(const XmlTag& tag, absl::string_view kernel) {
   const auto found = tag.attributes.find("name");
   // The name becomes part of a symbol that is looked for in the shared object.
   if (found == tag.attributes.end() || found->second.empty() || found->second.size() > 64 ||
-      !std::all_of(found->second.begin(), found->second.end(), name_char)) {
+      !std::all_of(found->second.begin(), found->second.end(), xml_name_char)) {
     return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": name is missing or not a name"));
   }
   return std::string(found->second);
 }
 
-absl::Status add_argument(const Tag& tag, Kernel& kernel, std::map<std::uint64_t, KernelArgument>& by_id) {
+absl::Status add_argument(const XmlTag& tag, Kernel& kernel, std::map<std::uint64_t, KernelArgument>& by_id) {
   auto name = name_of(tag, kernel.name);
   auto id = number_of(tag, "id", kernel.name);
   auto offset = number_of(tag, "offset", kernel.name);
@@ -171,7 +75,7 @@ absl::Status add_argument(const Tag& tag, Kernel& kernel, std::map<std::uint64_t
   return absl::OkStatus();
 }
 
-absl::Status add_remap(const Tag& tag, const Kernel& kernel, KernelInstance& instance) {
+absl::Status add_remap(const XmlTag& tag, const Kernel& kernel, KernelInstance& instance) {
   auto base = number_of(tag, "base", kernel.name);
   auto range = number_of(tag, "range", kernel.name);
   if (!base.ok() || !range.ok()) {
@@ -189,7 +93,7 @@ absl::Status add_remap(const Tag& tag, const Kernel& kernel, KernelInstance& ins
 // Collects kernels as their tags go by.
 class Collector {
  public:
-  absl::Status tag(const Tag& tag) {
+  absl::Status tag(const XmlTag& tag) {
     if (tag.name == "kernel") {
       return tag.closes ? close_kernel() : open_kernel(tag);
     }
@@ -227,7 +131,7 @@ class Collector {
   }
 
  private:
-  absl::Status open_kernel(const Tag& tag) {
+  absl::Status open_kernel(const XmlTag& tag) {
     auto name = name_of(tag, "?");
     if (!name.ok()) {
       return name.status();
@@ -290,12 +194,12 @@ absl::StatusOr<std::vector<Kernel>> parse_kernel_metadata(absl::string_view xml)
   if (xml.size() > kMetadataBytesMax) {
     return malformed(absl::StrCat(xml.size(), " bytes are more than ", kMetadataBytesMax));
   }
-  TagReader reader(xml);
+  XmlTags reader(xml);
   Collector collector;
   for (;;) {
-    auto tag = reader.next();
+    const auto tag = reader.next();
     if (!tag.ok()) {
-      return tag.status();
+      return malformed(tag.status().message());
     }
     if (!*tag) {
       return collector.finish();
