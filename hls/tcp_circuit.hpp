@@ -82,15 +82,18 @@ inline bool reset_fits(const TcpView& v, const TcpNumbers& n, const TcpFacts& f,
 }
 
 inline TcpOutcome tcp_outcome(const TcpView& v, const PacketMeta& packet, bool back, bool reopen_by_responder) {
-  const TcpFacts f = facts_of(v, packet, back);
+  TcpFacts f = {};
+  find_facts(v, packet, back, f);
   const bool anchoring = f.anchoring & f.plain;
   const bool may_adopt = anchoring & f.syn_sent;
   const bool acknowledges = f.both_sent & ((f.plain & !f.anchoring) | (f.syn & f.ack));
   const TcpView scaled = adopted_scale(v, may_adopt, back);
   const TcpNumbers n = numbers_of(scaled, packet, f);
   const TcpView start = start_of(scaled, n, f, may_adopt, acknowledges);
-  const TcpRanges r = ranges_of(v, n, back);
-  const TcpCase c = case_of(v, f, r, packet, step_check(start, n, anchoring), reopen_by_responder);
+  TcpRanges r = {};
+  find_ranges(v, n, back, r);
+  TcpCase c = {};
+  find_case(v, f, r, packet, step_check(start, n, anchoring), reopen_by_responder, c);
   TcpView updated = step_update(start, n, anchoring, back);
   take_fins(updated, n, f, start);
   const bool passed = passed_stride(start, updated);

@@ -83,8 +83,9 @@ struct TcpFacts {
   bool invalid;  // flags that RFC 9293 has no use for
 };
 
-inline TcpFacts facts_of(const TcpView& view, const PacketMeta& packet, bool back) {
-  TcpFacts f = {};
+// Sets facts, ranges and cases where they are: returned, a compiler would pack such structs of bits into words, and a
+// bit that is known early would wait for the last one.
+inline void find_facts(const TcpView& view, const PacketMeta& packet, bool back, TcpFacts& f) {
   f.back = back;
   f.syn = (packet.tcp_flags & kTcpSyn) != 0;
   f.ack = (packet.tcp_flags & kTcpAck) != 0;
@@ -98,7 +99,6 @@ inline TcpFacts facts_of(const TcpView& view, const PacketMeta& packet, bool bac
   f.time_wait = view.state == kStateTcpTimeWait;
   f.closed = view.state == kStateTcpClosed;
   f.invalid = (f.syn & f.reset) | (f.fin & (f.syn | f.reset)) | (f.plain & !f.ack);
-  return f;
 }
 
 // Numbers that several cases use.

@@ -38,8 +38,7 @@ struct TcpRanges {
   bool fits_originator;  // a replica that knows the originator's SYN only may take the responder from it
 };
 
-inline TcpRanges ranges_of(const TcpView& v, const TcpNumbers& n, bool back) {
-  TcpRanges r = {};
+inline void find_ranges(const TcpView& v, const TcpNumbers& n, bool back, TcpRanges& r) {
   r.acks_receiver = serial_within(n.ack, v.receiver.max_end, v.receiver.end);
   r.acks_new = is_before(v.sender.acked, n.ack);
   r.acks_unsent = is_before(v.receiver.end, n.ack);
@@ -53,7 +52,6 @@ inline TcpRanges ranges_of(const TcpView& v, const TcpNumbers& n, bool back) {
   const uint32_t low = choose(back, v.receiver.max_end, v.sender.max_end);
   const uint32_t end = choose(back, v.receiver.end, v.sender.end);
   r.fits_originator = number - low <= end + choose(back, kAnchorSpan, kAnchorSpan + 1) - low;
-  return r;
 }
 
 // A segment without SYN or RST.
@@ -69,12 +67,11 @@ inline void plain_case(TcpCase& c, const TcpView& v, const TcpFacts& f, const Tc
   c.windowed = f.plain & !(f.syn_sent & !c.adopts) & !(half_ack & !f.back);
 }
 
-inline TcpCase case_of(const TcpView& v, const TcpFacts& f, const TcpRanges& r, const PacketMeta& packet,
-                       TrackReason by_window, bool reopen_by_responder) {
+inline void find_case(const TcpView& v, const TcpFacts& f, const TcpRanges& r, const PacketMeta& packet,
+                      TrackReason by_window, bool reopen_by_responder, TcpCase& c) {
   const bool has_nat = (v.flags & (kNatSource | kNatDestination)) != 0;
   const bool ended = f.time_wait | f.closed;
   const bool synchronized = !(f.syn_sent | f.both_sent | f.received | ended);
-  TcpCase c = {};
   bool plain_state = false;
   bool plain_acknowledgement = false;
   plain_case(c, v, f, r, packet, plain_state, plain_acknowledgement);
@@ -103,7 +100,6 @@ inline TcpCase case_of(const TcpView& v, const TcpFacts& f, const TcpRanges& r, 
                                                                                     : TrackReason::kNone;
   const TrackReason sooner = (f.syn & bad_sequence) ? TrackReason::kTcpSequence : later;
   c.reason = ((f.syn & bad_state) | plain_state) ? TrackReason::kTcpState : sooner;
-  return c;
 }
 
 // What both windows start from: after adopt_responder() or acknowledge_syn().

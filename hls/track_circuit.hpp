@@ -81,7 +81,8 @@ inline bool quotes_sent(const TcpView& v, const PacketMeta& packet) {
 }
 
 // What a packet of no TCP does to a session of no TCP; `state` is what the session's becomes.
-inline Effect datagram_effect(const Session& session, const PacketMeta& packet, bool back, uint8_t& state) {
+inline void find_datagram_effect(const Session& session, const PacketMeta& packet, bool back, uint8_t& state,
+                                 Effect& effect) {
   const bool udp = (session.state == kStateUdpNew) | (session.state == kStateUdpStream);
   const bool echo = session.state == kStateIcmp;
   const bool known = udp | echo | (session.state == kStateOther);
@@ -89,8 +90,11 @@ inline Effect datagram_effect(const Session& session, const PacketMeta& packet, 
   const bool expected = packet.kind == (back ? kPacketEchoReply : kPacketEchoRequest);
   const TrackReason by_echo = (echo & !expected) ? TrackReason::kIcmpState : TrackReason::kNone;
   state = choose8(answered, kStateUdpStream, session.state);
-  const Effect effect = {known ? by_echo : TrackReason::kTcpState, true, answered, true, false};
-  return effect;
+  effect.reason = known ? by_echo : TrackReason::kTcpState;
+  effect.counted = true;
+  effect.changed = answered;
+  effect.alive = true;
+  effect.exchanged = false;
 }
 
 // track_packet().
@@ -103,7 +107,8 @@ inline Track track_packet_at_once(Session& session, const PacketMeta& packet, ui
   const TcpView view = view_of(session, back);
   const TcpOutcome o = tcp_outcome(view, packet, back, config.reopen_by_responder);
   uint8_t datagram_state = 0;
-  const Effect datagram = datagram_effect(session, packet, back, datagram_state);
+  Effect datagram = {};
+  find_datagram_effect(session, packet, back, datagram_state, datagram);
   const TrackReason by_error =
       (tcp_state & !quotes_sent(view, packet)) ? TrackReason::kTcpSequence : TrackReason::kNone;
   const TrackReason by_tcp = tcp ? o.reason : TrackReason::kTcpState;
