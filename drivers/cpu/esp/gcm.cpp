@@ -19,9 +19,9 @@ struct Gcm::Manager {
   IMB_MGR* manager;
 };
 
-void GcmKey::Wipe::operator()(gcm_key_data* data) const {
-  imb_clear_mem(data, sizeof *data);
-  ::operator delete (data, std::align_val_t{64});
+void GcmKey::Wipe::operator()(gcm_key_data* key) const {
+  imb_clear_mem(key, sizeof *key);
+  ::operator delete (key, std::align_val_t{64});
 }
 
 absl::StatusOr<Gcm> Gcm::make() {

@@ -19,7 +19,7 @@ using GcmNonce = std::array<uint8_t, 12>;
 class GcmKey {
  public:
   struct Wipe {
-    void operator()(gcm_key_data* data) const;
+    void operator()(gcm_key_data* key) const;
   };
   std::unique_ptr<gcm_key_data, Wipe> data;
   size_t bytes = 0;
