@@ -7,13 +7,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "drivers/native/delta_stand_in.hpp"
 #include "kernels/session_engine/session_engine.hpp"
+#include "kernels/state_delta/state_delta.hpp"
 
 namespace phalanx {
 namespace {
 
-// The kernel's signature is what kernels/abi/ports.hpp says of its ports.
+// The kernels' signatures are what kernels/abi/ports.hpp says of their ports.
 template <typename Ignored, typename... Arguments>
 using Signature = void(Arguments...);
 using abi::Bucket;
@@ -24,6 +24,7 @@ using abi::Line;
 #define PHALANX_TYPE_SCALAR(type) , type
 #define PHALANX_TYPE(direction, type, name, group) PHALANX_TYPE_##direction(type)
 static_assert(std::is_same_v<decltype(session_engine), Signature<void PHALANX_SESSION_ENGINE_PORTS(PHALANX_TYPE)>>);
+static_assert(std::is_same_v<decltype(state_delta), Signature<void PHALANX_STATE_DELTA_PORTS(PHALANX_TYPE)>>);
 #undef PHALANX_TYPE
 #undef PHALANX_TYPE_IN
 #undef PHALANX_TYPE_OUT
@@ -68,13 +69,18 @@ absl::Status NativeEngine::submit(const Batch& batch) {
   return absl::OkStatus();
 }
 
+// Another order of the stages for each run.
+void NativeEngine::begin_kernel() {
+  hls::native::Settings settings = options_.settings;
+  settings.seed += ++runs_;
+  hls::native::set_settings(settings);
+}
+
 absl::Status NativeEngine::run_session_engine(const Batch& batch, const card_table::Run& run) {
   card_table::pack_run(batch, run, reinterpret_cast<abi::Operation*>(memory_.operations.data()),
                        reinterpret_cast<abi::Record*>(memory_.records.data()));
   state().age_floor_ms = clock_.age_floor_ms();
-  hls::native::Settings settings = options_.settings;
-  settings.seed += ++runs_;
-  hls::native::set_settings(settings);
+  begin_kernel();
   const uint64_t begin = hls::native::cycles();
   session_engine(
       memory_.operations.data(), memory_.records.data(), memory_.completions.data(), memory_.state.data(),
@@ -95,15 +101,22 @@ absl::Status NativeEngine::run_state_delta(const Batch& batch, const card_table:
   abi::Completion& completion = batch.completions[run.first];
   completion = call.completion;
   if (!call.needed) return absl::OkStatus();
-  const abi::DeltaResult result = delta_stand_in(call,
-                                                 {&state(), memory_.session_a.data(), memory_.session_b.data(),
-                                                  reinterpret_cast<const hls::WideNat*>(memory_.wide.data()),
-                                                  reinterpret_cast<const uint32_t*>(memory_.change_log.data()),
-                                                  reinterpret_cast<uint32_t*>(memory_.free_slot.data())},
-                                                 output);
+  memory_.output.resize(std::max<size_t>(memory_.output.size(), call.output_lines));
+  abi::DeltaResult result = {};
+  begin_kernel();
+  const uint64_t begin = hls::native::cycles();
+  state_delta(memory_.state.data(), memory_.session_a.data(), memory_.session_b.data(),
+              reinterpret_cast<const hls::WideNat*>(memory_.wide.data()),
+              reinterpret_cast<const uint32_t*>(memory_.change_log.data()),
+              reinterpret_cast<uint32_t*>(memory_.free_slot.data()),
+              reinterpret_cast<uint32_t*>(memory_.free_wide.data()), memory_.output.data(),
+              reinterpret_cast<abi::Line*>(&result), call.mode, abi::kDeltaRecords, call.first, call.count,
+              call.output_lines, clock_.now_ms(), 0);
+  cycles_ += hls::native::cycles() - begin;
   const auto answer = card_table::delta_completion(call, result);
   if (!answer.ok()) return answer.status();
   completion = *answer;
+  std::memcpy(output.data(), memory_.output.data(), completion.count * sizeof(abi::Record));
   output_used_ += completion.count;
   return absl::OkStatus();
 }

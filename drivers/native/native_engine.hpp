@@ -61,10 +61,12 @@ class NativeEngine final : public Accelerator {
     PHALANX_CARD_TABLE_BUFFERS(PHALANX_NATIVE_BUFFER)
     PHALANX_CARD_RUN_BUFFERS(PHALANX_NATIVE_BUFFER)
 #undef PHALANX_NATIVE_BUFFER
+    std::vector<abi::Line> output;  // state_delta's, as large as the largest so far
   };
 
   NativeEngine(const EngineConfig& config, const card_table::Layout& layout, const Options& options);
 
+  void begin_kernel();
   absl::Status run_session_engine(const Batch& batch, const card_table::Run& run);
   absl::Status run_state_delta(const Batch& batch, const card_table::Run& run);
 
