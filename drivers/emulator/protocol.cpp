@@ -170,7 +170,7 @@ absl::Status check_size(const Request& request) {
   return absl::OkStatus();
 }
 
-std::string framed(std::string message) { return WireWriter().fixed64(1, message.size()).take() + message; }
+std::string framed(const std::string& message) { return WireWriter().fixed64(1, message.size()).take() + message; }
 
 }  // namespace
 
