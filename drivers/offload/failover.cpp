@@ -27,11 +27,13 @@ void OffloadEngine::fail_over(const CardFault& fault) {
 
 // From now on the CPU engine decides. Its TCP windows may lag behind what the card let pass, so all are re-anchored,
 // and nothing is older than now. Records of its own from the very millisecond in which the card became the decider
-// would not count as older than that millisecond: the floor lies behind it.
+// would not count as older than that millisecond, so the engine's clock then goes one ahead of the caller's.
 void OffloadEngine::let_cpu_decide(uint64_t generation) {
   generation_ = std::max(generation_, generation);
   cpu_->advance_generation(generation_);
-  cpu_->set_age_floor(now_ms_ == card_since_ms_ ? now_ms_ + 1 : now_ms_);
+  if (now_ms_ == card_since_ms_) ++now_ms_;
+  run_on_cpu({.tag = 0, .now_ms = now_ms_, .operations = {}, .records = {}, .completions = {}, .output = {}});
+  cpu_->set_age_floor(now_ms_);
 }
 
 // What the card had answered and nobody extracted.
