@@ -33,10 +33,10 @@ namespace phalanx {
 namespace esp_crypto {
 namespace {
 
-// One stretch, from job `first` on; gives by `admitted` how many jobs it was.
+// One stretch, of at most `count` jobs from `first` on.
 void run_stretch(const abi::EspJob* jobs, const abi::Line* input, abi::Line* output, abi::EspResult* results,
                  const abi::Line* sa_table, uint32_t first, uint32_t count, uint32_t sa_count, KeptSa* kept,
-                 SaState* states, Used* used, uint32_t* admitted) {
+                 SaState* states, Used* used, Progress* progress) {
 #pragma HLS inline off
 #pragma HLS dataflow
   Tickets tickets;
@@ -58,7 +58,7 @@ void run_stretch(const abi::EspJob* jobs, const abi::Line* input, abi::Line* out
   PHALANX_STAGE(read_sa_lines(sa_table, sa_addresses, sa_lines));
   PHALANX_STAGE(expand(input_ranges, input_addresses));
   PHALANX_STAGE(read_input_lines(input, input_addresses, heads, lines));
-  PHALANX_STAGE(admit(tickets, sa_lines, heads, kept, fresh_states, frames, crypts, hash_contexts, judges, admitted));
+  PHALANX_STAGE(admit(tickets, sa_lines, heads, kept, fresh_states, frames, crypts, hash_contexts, judges, progress));
   PHALANX_STAGE(frame(frames, lines, beats, icvs));
   PHALANX_STAGE(crypt(crypts, beats, held, hashes, tag_masks));
   PHALANX_STAGE(hash(hash_contexts, hashes, digests));
@@ -91,11 +91,14 @@ extern "C" void esp_crypto(const phalanx::abi::EspJob* jobs, const phalanx::abi:
 #pragma HLS bind_storage variable = kept type = ram_t2p impl = uram
 #pragma HLS bind_storage variable = states type = ram_t2p impl = uram
   uint32_t first = 0;
+  uint32_t limit = kStretchJobs;
   while (first < job_count) {
-    uint32_t admitted = 0;
-    run_stretch(jobs, input, output, results, sa_table, first, job_count - first, sa_count, kept, states, &used,
-                &admitted);
+    const uint32_t left = job_count - first;
+    Progress progress = {0, false};
+    run_stretch(jobs, input, output, results, sa_table, first, left < limit ? left : limit, sa_count, kept, states,
+                &used, &progress);
     write_back(states, used, sa_table);
-    first += admitted;
+    first += progress.admitted;
+    limit = progress.cut ? kStretchJobsMin : limit >= kStretchJobs ? kStretchJobs : 2 * limit;
   }
 }

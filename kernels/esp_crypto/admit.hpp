@@ -153,11 +153,16 @@ inline void end_contexts(FrameContexts& frames, CryptContexts& crypts, HashConte
   judges.write(c.judge);
 }
 
-// Two cycles a job, and nine more for an SA's first. `admitted`: jobs of the stretch; what came in behind them is
-// thrown away.
+// How far a stretch came.
+struct Progress {
+  uint32_t admitted;  // jobs
+  bool cut;           // what came in behind them was thrown away
+};
+
+// Two cycles a job, and nine more for an SA's first.
 inline void admit(Tickets& tickets, Lines& sa_lines, Lines& heads, KeptSa* kept, SaStates& states,
                   FrameContexts& frames, CryptContexts& crypts, HashContexts& hashes, JudgeContexts& judges,
-                  uint32_t* admitted) {
+                  Progress* progress) {
   uint32_t count = 0;
   bool over = false;
   for (Ticket ticket = tickets.read(); !ticket.end; ticket = tickets.read()) {
@@ -198,7 +203,8 @@ inline void admit(Tickets& tickets, Lines& sa_lines, Lines& heads, KeptSa* kept,
     ++count;
   }
   end_contexts(frames, crypts, hashes, judges);
-  *admitted = count;
+  progress->admitted = count;
+  progress->cut = over;
 }
 
 }  // namespace esp_crypto

@@ -18,8 +18,11 @@ const int kLanes = 4;  // blocks of a 512-bit beat
 
 // SAs that a stretch of a batch may use: their keys and windows stay on chip, place = index % kSaSlots.
 const uint32_t kSaSlots = 256;
-// Jobs of a stretch at most, so that what is read ahead of a stretch's end and thrown away stays bounded.
+// Jobs of a stretch at most. A stretch that admit cuts short has read packets ahead that are thrown away: the next one
+// is kStretchJobsMin long, and while none is cut each is twice as long as the one before. So somebody who sends forged
+// numbers from far away, each of which may cut a stretch, costs a pipeline's latency and 16 packets each, not a batch.
 const uint32_t kStretchJobs = 1024;
+const uint32_t kStretchJobsMin = 16;
 // Lines of the longest packet: 9216 bytes and ESP's 32 are 144.5 lines.
 const uint32_t kPacketLinesMax = (abi::kEspPlaintextBytesMax + abi::kEspOverheadBytes + 63) / 64;
 // Beats held back until the packet's tag is known: two of the longest packets, so that one is judged while the next

@@ -164,6 +164,33 @@ TEST_P(Cycles, GoalAt300MHz) {
   EXPECT_GE(open_gbps, rate.goal_gbps);
 }
 
+// Forged packets with numbers from far away among real ones: each makes the real one behind it wait for its own end,
+// and the cost of one does not grow with the batch.
+TEST(EspUnderForgery, CostsALatencyEach) {
+  const Bytes key = counting(32);
+  KernelEngine engine(2);
+  ASSERT_TRUE(engine.install(0, *make_sa(sa_config(kEspSeal, 0, key))).ok());
+  ASSERT_TRUE(engine.install(1, *make_sa(sa_config(kEspOpen, 0, key))).ok());
+  hls::native::set_settings({.memory_outstanding = 128});
+  Work seal, open;
+  constexpr uint32_t kPackets = 300;
+  for (uint32_t i = 0; i < kPackets; ++i) seal.add(kEspSeal, 0, Bytes(1408));
+  seal.run(engine);
+  for (uint32_t i = 0; i < kPackets; ++i) {
+    Bytes forged = seal.output_of(i);
+    forged[4] ^= 0x80;
+    open.add(kEspOpen, 1, forged);
+    open.add(kEspOpen, 1, seal.output_of(i));
+  }
+  hls::native::reset_cycles();
+  open.run(engine);
+  for (uint32_t i = 0; i < 2 * kPackets; ++i) {
+    ASSERT_EQ(open.results()[i].status, i % 2 == 0 ? abi::EspStatus::kBadIcv : abi::EspStatus::kDone) << i;
+  }
+  EXPECT_GT(hls::native::cycles() / kPackets, 100u);  // it did wait
+  EXPECT_LT(hls::native::cycles() / kPackets, 1000u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Goals, Cycles, testing::ValuesIn(kRates), [](const auto& test) { return test.param.name; });
 
 }  // namespace
