@@ -27,8 +27,8 @@ struct DriverOptions {
 };
 
 // Checks the bitstream and the environment, then loads it. Each refusal has its own message; no exception leaves. XRT
-// may still end the process group (docs/card.md): call it in a process of its own. Several engines (CardDriver,
-// CardEspEngine) may share the card.
+// may still end the process group (docs/card.md), and aborts when a process opens a card a second time: call it once,
+// in a process of its own. Several engines (CardDriver, CardEspEngine) may share the card.
 absl::StatusOr<std::shared_ptr<card_driver::Device>> open_card(const DriverOptions& options);
 // The same, and an empty session table on it.
 absl::StatusOr<std::unique_ptr<card_driver::CardDriver>> open_driver(const DriverOptions& options);

@@ -176,9 +176,14 @@ absl::StatusOr<std::unique_ptr<Buffer>> OpenClDevice::allocate(absl::Span<const 
   cl_mem_ext_ptr_t bank = {};
   bank.argidx = places[0].argument;
   bank.kernel = (*kernel)();
+  // The driver's memory is the buffer's own on the host: with one of its own between, OpenCL hands out what an earlier
+  // transfer left there when one fails.
+  bank.host_ptr = host.get();
+  const cl_mem_flags flags =
+      CL_MEM_READ_WRITE | kBankChosen | (host == nullptr ? cl_mem_flags{0} : cl_mem_flags{CL_MEM_USE_HOST_PTR});
   std::unique_ptr<Buffer> buffer;
   auto status = call(absl::StrCat("clCreateBuffer of ", bytes, " bytes"), [&] {
-    cl::Buffer made(context_, CL_MEM_READ_WRITE | kBankChosen, bytes, &bank);
+    cl::Buffer made(context_, flags, bytes, &bank);
     buffer = std::make_unique<OpenClBuffer>(queue_, std::move(made), bytes, std::move(host));
   });
   if (!status.ok()) return status;
