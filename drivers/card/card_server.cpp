@@ -91,12 +91,12 @@ absl::Status CardServer::take_batches(Accelerator& engine) {
   while (taken_ != submitted) {
     const card::Descriptor descriptor = shared_->descriptors[taken_ % card::kBatchesMax];
     if (absl::Status status = check(descriptor); !status.ok()) return status;
-    const bool control =
-        descriptor.clear != 0 || descriptor.set_age_floor != 0 || descriptor.generation > engine.generation();
+    const bool control = descriptor.clear != 0 || descriptor.set_age_floor != 0 || descriptor.generation > generation_;
     if (control && taken_ != done_) return absl::OkStatus();  // comes after what is at work
     if (descriptor.clear != 0) engine.clear();
     if (descriptor.set_age_floor != 0) engine.set_age_floor(descriptor.age_floor_ms);
     if (control) engine.advance_generation(descriptor.generation);
+    generation_ = std::max(generation_, descriptor.generation);
     const Batch batch{.tag = descriptor.sequence,
                       .now_ms = descriptor.now_ms,
                       .operations = {shared_->operations + descriptor.operation_first, descriptor.operation_count},
@@ -121,13 +121,21 @@ absl::Status CardServer::finish_batches(Accelerator& engine) {
           absl::StrCat("engine ", engine.name(), ": batch ", tags[i], " done before ", done_ + 1));
     }
     card::Descriptor& descriptor = shared_->descriptors[done_ % card::kBatchesMax];
-    descriptor.engine_generation = engine.generation();
-    descriptor.counters = card::to_shared(engine.counters());
+    // A driver waits for its card to be idle to tell these; with batches at work the last ones must do.
+    if (done_ + 1 == taken_) {
+      generation_ = std::max(generation_, engine.generation());
+      engine_counters_ = card::to_shared(engine.counters());
+    }
+    descriptor.engine_generation = generation_;
+    descriptor.counters = engine_counters_;
     descriptor.status = card::BatchStatus::kDone;
     descriptor.answered = ++done_;
   }
-  if (count != 0) shared_->header.completed.store(done_, std::memory_order_release);
-  return absl::OkStatus();
+  if (count != 0) {
+    shared_->header.completed.store(done_, std::memory_order_release);
+    return absl::OkStatus();
+  }
+  return engine.health();
 }
 
 void CardServer::sleep() {

@@ -44,6 +44,8 @@ class CardServer {
   card::Shared* const shared_;
   const CardServerOptions options_;
   uint64_t taken_ = 0, done_ = 0;  // batches
+  uint64_t generation_ = 0;        // of the engine, as of when it was last idle
+  card::SharedCounters engine_counters_ = {};
 };
 
 }  // namespace phalanx

@@ -166,7 +166,7 @@ void OffloadEngine::take_in(const Outstanding& outstanding) {
   size_t used = 0;
   for (size_t i = 0; i < batch.operations.size(); ++i) {
     const abi::Operation& operation = batch.operations[i];
-    const abi::Completion& completion = batch.completions[i];
+    abi::Completion& completion = batch.completions[i];
     if (completion.changed != 0) card_log_empty_ = false;
     if (operation.opcode == Opcode::kLookup || operation.opcode == Opcode::kDelete) [[likely]] {
       if (completion.changed != 0 || !journal_.empty()) journal_.note(operation, nullptr, completion, 0);
@@ -185,6 +185,11 @@ void OffloadEngine::take_in(const Outstanding& outstanding) {
     } else if (operation.opcode == Opcode::kExtract && completion.result == Result::kDone) {
       take_in_extracted(completion, batch.output.subspan(used, completion.count));
       used += completion.count;
+      // What a move has taken out of the log ahead of this.
+      if (i + 1 == batch.operations.size()) {
+        completion.count += give_held(operation.count - completion.count, batch.output.subspan(used));
+      }
+      completion.next += held_.size();
     }
   }
   generation_ = std::max(generation_, card_generation_);
