@@ -31,12 +31,18 @@ struct Parts {
 
 // `s` has a canonical key and a state below kStates.
 inline Parts parts_of(const Session& s) {
-  const bool from_b = (s.flags & kOriginatorIsB) != 0;
-  const Endpoint a = endpoint_a(s.key);
-  const Endpoint b = endpoint_b(s.key);
+  // Who opened it is as good as random: exchanged by masks, so that a CPU has no branch to guess.
+  const uint64_t swap = (s.flags & kOriginatorIsB) != 0 ? ~0ull : 0;
+  const uint64_t hi = (s.key.a_hi ^ s.key.b_hi) & swap;
+  const uint64_t lo = (s.key.a_lo ^ s.key.b_lo) & swap;
+  const uint16_t port = static_cast<uint16_t>((port_a(s.key) ^ port_b(s.key)) & swap);
   Parts p;
-  p.originator = from_b ? b : a;
-  p.responder = from_b ? a : b;
+  p.originator.hi = s.key.a_hi ^ hi;
+  p.originator.lo = s.key.a_lo ^ lo;
+  p.originator.port = port_a(s.key) ^ port;
+  p.responder.hi = s.key.b_hi ^ hi;
+  p.responder.lo = s.key.b_lo ^ lo;
+  p.responder.port = port_b(s.key) ^ port;
   p.index = dictionary_index(p.responder.hi, p.responder.lo, p.responder.port);
   p.v6 = family(s.key) == 6;
   p.cls = protocol_class(protocol(s.key), p.v6 ? 6 : 4, s.state, p.responder.port);
@@ -57,21 +63,16 @@ struct Known {
 
 inline Known known_of(const Session& s, const Parts& p, const Registers& r, const StateContext& state,
                       const DictionaryEntry& entry) {
-  bool has_port = false;
-  uint16_t port = 0;
-  for (uint32_t i = 0; i < kProtocolClasses; ++i) {
-    const bool mine = static_cast<uint32_t>(p.cls) == i;
-    has_port = mine ? r.has_responder_port[i] : has_port;
-    port = mine ? r.responder_port[i] : port;
-  }
   const bool shared_v6 = r.has_originator_v6 && r.originator_v6_hi == p.originator.hi;
   const bool shared_v4 = r.has_originator_v4 && ((r.originator_v4 ^ static_cast<uint32_t>(p.originator.lo)) >> 16) == 0;
   const bool wide = (s.flags & kNatWide) != 0;
   Known k;
   k.originator = p.v6 ? shared_v6 : shared_v4;
-  k.responder = entry.epoch == r.epoch && entry.port == p.responder.port && entry.lo == p.responder.lo &&
-                entry.hi == p.responder.hi && entry.family == (p.v6 ? 6 : 4);
-  k.port = !k.responder && p.cls != ProtocolClass::kEcho && has_port && port == p.responder.port;
+  k.responder = ((entry.hi ^ p.responder.hi) | (entry.lo ^ p.responder.lo) | (entry.epoch ^ r.epoch) |
+                 static_cast<uint32_t>(entry.port ^ p.responder.port) |
+                 static_cast<uint32_t>(entry.family ^ (p.v6 ? 6 : 4))) == 0;
+  k.port = !k.responder && p.cls != ProtocolClass::kEcho && has_responder_port(r, p.cls) &&
+           responder_port(r, p.cls) == p.responder.port;
   k.profile = p.tcp && s.tcp_flags == state.tcp_flags && s.scales == state.scales;
   k.nat_source = !wide && r.has_nat_source && r.nat_source == s.nat_source;
   k.nat_destination = !wide && r.has_nat_destination && r.nat_destination == s.nat_destination;
@@ -79,32 +80,38 @@ inline Known known_of(const Session& s, const Parts& p, const Registers& r, cons
 }
 
 inline uint8_t extension_of(const Session& s, const Parts& p, const Known& k) {
+  const uint32_t system = virtual_system(s.key) != 0 ? kExtVirtualSystem : 0u;
+  if (p.deleted || (s.flags & (kNatSource | kNatDestination | kNatWide | kPickedUp)) == 0) {
+    return static_cast<uint8_t>(system);
+  }
   const bool source = (s.flags & kNatSource) != 0;
   const bool destination = (s.flags & kNatDestination) != 0;
   const uint32_t live = ((s.flags & kNatWide) ? kExtNatWide : 0u) | ((s.flags & kPickedUp) ? kExtPickedUp : 0u) |
                         (source ? kExtNatSource : 0u) | (destination ? kExtNatDestination : 0u) |
                         (source && k.nat_source ? kExtSameNatSource : 0u) |
                         (destination && k.nat_destination ? kExtSameNatDestination : 0u);
-  return static_cast<uint8_t>((p.deleted ? 0u : live) | (virtual_system(s.key) != 0 ? kExtVirtualSystem : 0u));
+  return static_cast<uint8_t>(live | system);
 }
 
 // What the next records may leave out. `entry` becomes what it is already if the responder was known by it.
 inline void remember(const Session& s, const Parts& p, const Known& k, Registers& r, DictionaryEntry& entry) {
   const uint8_t nat = p.deleted || (s.flags & kNatWide) ? 0 : s.flags;
-  const bool port_said = !k.responder && p.cls != ProtocolClass::kEcho;
-  r.originator_v6_hi = p.v6 ? p.originator.hi : r.originator_v6_hi;
-  r.originator_v4 = p.v6 ? r.originator_v4 : static_cast<uint32_t>(p.originator.lo);
-  r.has_originator_v6 = r.has_originator_v6 || p.v6;
-  r.has_originator_v4 = r.has_originator_v4 || !p.v6;
-  r.nat_source = nat & kNatSource ? s.nat_source : r.nat_source;
-  r.nat_destination = nat & kNatDestination ? s.nat_destination : r.nat_destination;
-  r.has_nat_source = r.has_nat_source || (nat & kNatSource) != 0;
-  r.has_nat_destination = r.has_nat_destination || (nat & kNatDestination) != 0;
-  for (uint32_t i = 0; i < kProtocolClasses; ++i) {
-    const bool mine = port_said && static_cast<uint32_t>(p.cls) == i;
-    r.responder_port[i] = mine ? p.responder.port : r.responder_port[i];
-    r.has_responder_port[i] = r.has_responder_port[i] || mine;
+  if (p.v6) {
+    r.originator_v6_hi = p.originator.hi;
+    r.has_originator_v6 = true;
+  } else {
+    r.originator_v4 = static_cast<uint32_t>(p.originator.lo);
+    r.has_originator_v4 = true;
   }
+  if (nat & kNatSource) {
+    r.nat_source = s.nat_source;
+    r.has_nat_source = true;
+  }
+  if (nat & kNatDestination) {
+    r.nat_destination = s.nat_destination;
+    r.has_nat_destination = true;
+  }
+  if (!k.responder && p.cls != ProtocolClass::kEcho) set_responder_port(r, p.cls, p.responder.port);
   entry.hi = p.responder.hi;
   entry.lo = p.responder.lo;
   entry.epoch = r.epoch;
@@ -236,16 +243,16 @@ inline void encode(const Session& s, const WideNat& wide, const Parts& parts, co
                    Registers& registers, StateContext& state, DictionaryEntry& entry, Sink& sink) {
   const Known known = known_of(s, parts, registers, state, entry);
   const uint8_t ext = extension_of(s, parts, known);
-  const StateContext before = state;
   remember(s, parts, known, registers, entry);
-  remember_state(s, parts, state);
-  put_head(sink, s, parts, known, before, ext);
+  put_head(sink, s, parts, known, state, ext);
   put_endpoints(sink, parts, known);
-  if (parts.deleted) return;
-  put_varint(sink, kRule, s.rule);
-  if (ext & (kExtNatSource | kExtNatDestination)) put_nat(sink, s, wide, ext);
-  if (parts.tcp) put_tcp(sink, s, known, before);
-  if (options.snapshot) put_counters(sink, s, options.now_ms);
+  if (!parts.deleted) {
+    put_varint(sink, kRule, s.rule);
+    if (ext & (kExtNatSource | kExtNatDestination)) put_nat(sink, s, wide, ext);
+    if (parts.tcp) put_tcp(sink, s, known, state);
+    if (options.snapshot) put_counters(sink, s, options.now_ms);
+  }
+  remember_state(s, parts, state);
 }
 
 }  // namespace delta

@@ -11,7 +11,6 @@ namespace delta {
 
 // First byte: class << 6 | v6 << 5 | originator shares << 4 | responder mode << 2 | extension << 1 | same profile.
 enum class ProtocolClass : uint8_t { kTcp = 0, kUdp = 1, kEcho = 2, kOther = 3 };
-const uint32_t kProtocolClasses = 4;
 const uint8_t kV6 = 0x20;
 const uint8_t kOriginatorShared = 0x10;
 const uint8_t kExtension = 0x02;
@@ -69,9 +68,9 @@ struct Registers {
   uint32_t originator_v4;
   uint32_t nat_source;
   uint32_t nat_destination;
-  uint32_t epoch;                             // of this container, not 0: older dictionary entries do not count
-  uint16_t responder_port[kProtocolClasses];  // by protocol class
-  bool has_responder_port[kProtocolClasses];
+  uint32_t epoch;               // of this container, not 0: older dictionary entries do not count
+  uint64_t responder_ports;     // the last one said of each protocol class, 16 bits each
+  uint8_t has_responder_ports;  // a bit each
   bool has_originator_v4;
   bool has_originator_v6;
   bool has_nat_source;
@@ -80,8 +79,20 @@ struct Registers {
 
 // The registers at a container's start.
 inline Registers begin_registers(uint32_t epoch) {
-  const Registers r = {0, 0, 0, 0, epoch, {0, 0, 0, 0}, {false, false, false, false}, false, false, false, false};
+  const Registers r = {0, 0, 0, 0, epoch, 0, 0, false, false, false, false};
   return r;
+}
+
+inline bool has_responder_port(const Registers& r, ProtocolClass cls) {
+  return (r.has_responder_ports >> static_cast<uint32_t>(cls) & 1) != 0;
+}
+inline uint16_t responder_port(const Registers& r, ProtocolClass cls) {
+  return static_cast<uint16_t>(r.responder_ports >> (16 * static_cast<uint32_t>(cls)));
+}
+inline void set_responder_port(Registers& r, ProtocolClass cls, uint16_t port) {
+  const uint32_t at = 16 * static_cast<uint32_t>(cls);
+  r.responder_ports = (r.responder_ports & ~(0xffffull << at)) | static_cast<uint64_t>(port) << at;
+  r.has_responder_ports = static_cast<uint8_t>(r.has_responder_ports | 1u << static_cast<uint32_t>(cls));
 }
 
 // Generations have 40 bits; their difference is taken modulo 2^40.

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/types/span.h"
+#include "hls/delta_piece.hpp"
 #include "kernels/abi/operation.hpp"
 
 namespace phalanx::sync {
@@ -34,15 +35,12 @@ inline RecordKind record_kind(const hls::Session& session) {
   return (session.order & hls::kVersionMask) <= kCreateVersionMax ? RecordKind::kCreate : RecordKind::kUpdate;
 }
 
-// Session::flags that are replicated. kDirty is the engine's own, the re-anchor marks are set where a record is
-// applied.
-inline constexpr uint8_t kReplicatedFlags =
-    hls::kOriginatorIsB | hls::kNatSource | hls::kNatDestination | hls::kNatWide | hls::kPickedUp;
+using hls::delta::kReplicatedFlags;
 
-// Longest record: header 2, version 4, generation 6, extension 1, protocol 1, virtual system 3, endpoints 2 x 18, rule
-// 3, NAT 2 x 18, TCP 2 + 1 + 2 x 4 + 2 x 6 + 4 x 5, age 5, counters 4 x 7 = 168. An encoder's buffer has this much to
-// spare.
+// Longest record: hls::delta::kRecordBytes = 168 and the 8 that an encoder writes a piece with. An encoder's buffer has
+// this much to spare.
 inline constexpr size_t kRecordBytesMax = 192;
+static_assert(kRecordBytesMax >= hls::delta::kRecordBytes + 8);
 // Shortest record: header 2, generation 1, endpoints 2 + 2 + 1, for a delete.
 inline constexpr size_t kRecordBytesMin = 8;
 
@@ -63,34 +61,16 @@ enum class DecodeError : uint8_t {
 std::string_view to_string(DecodeError error);
 
 namespace codec {
-inline constexpr size_t kStateContexts = 16;
-inline constexpr size_t kDictionaryEntries = 64;  // responders a container can refer to; one index byte
+using hls::delta::DictionaryEntry;
+using hls::delta::kDictionaryEntries;
+using hls::delta::kStateContexts;
+using hls::delta::StateContext;
 // What both ends remember of the records before, reset at each container's start.
-struct StateContext {
-  uint64_t generation;
-  uint32_t window[2];
-  uint8_t tcp_flags;
-  uint8_t scales;
-};
-struct DictionaryEntry {
-  uint64_t hi;
-  uint64_t lo;
-  uint32_t epoch;  // of the container that wrote it
-  uint16_t port;
-  uint8_t family;
-};
-struct Context {
-  std::array<StateContext, kStateContexts> states;
+struct Context : hls::delta::Registers {
+  std::array<StateContext, kStateContexts> states{};
   std::array<DictionaryEntry, kDictionaryEntries> responders{};
-  uint32_t epoch = 0;
-  uint64_t originator_v6_hi;
-  uint32_t originator_v4;
-  uint32_t nat_source;
-  uint32_t nat_destination;
-  uint16_t responder_port[4];  // by protocol class
-  bool has_originator_v4, has_originator_v6, has_nat_source, has_nat_destination;
-  std::array<bool, 4> has_responder_port;
 
+  Context() : hls::delta::Registers(hls::delta::begin_registers(0)) {}
   void begin(uint64_t base_generation);
 };
 }  // namespace codec

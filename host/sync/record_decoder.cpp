@@ -182,16 +182,15 @@ Endpoint get_responder(Context& c, Reader& in, const Head& head) {
   }
   e.hi = head.v6 ? in.get<uint64_t>() : 0;
   e.lo = head.v6 ? in.get<uint64_t>() : in.get<uint32_t>();
-  const size_t i = static_cast<size_t>(head.cls);
   if (head.responder_mode == ResponderMode::kSamePort) {
-    if (head.cls == ProtocolClass::kEcho || !c.has_responder_port[i]) in.fail(DecodeError::kReference);
-    e.port = c.has_responder_port[i] ? c.responder_port[i] : 0;
+    const bool said = has_responder_port(c, head.cls);
+    if (head.cls == ProtocolClass::kEcho || !said) in.fail(DecodeError::kReference);
+    e.port = said ? responder_port(c, head.cls) : 0;
   } else if (head.responder_mode != ResponderMode::kFull) {
     in.fail(DecodeError::kReference);
   } else if (head.cls != ProtocolClass::kEcho) {
     e.port = in.get<uint16_t>();
-    c.has_responder_port[i] = true;
-    c.responder_port[i] = e.port;
+    set_responder_port(c, head.cls, e.port);
   }
   c.responders[dictionary_index(e.hi, e.lo, e.port)] = {e.hi, e.lo, c.epoch, e.port, family};
   return e;
