@@ -84,6 +84,83 @@ Block next_block(const Run& run, uint64_t at, uint64_t left, uint64_t room) {
   return block;
 }
 
+// Where a run stands between two blocks.
+struct Progress {
+  uint64_t at;          // SCAN, DIGEST: the next slot
+  uint64_t end;         // and the end of the range
+  uint64_t head;        // EXTRACT: the oldest change's place in the log
+  uint64_t logged;      // changes in the log
+  uint64_t stacked;     // free slots on the stack
+  uint64_t impossible;  // found in this run
+  Totals totals;
+};
+
+// One block of a run that has `room` for so many records: its changes or slots are gone through when it returns.
+void run_block(const Run& run, uint64_t slots, uint64_t used_end, uint64_t room, Line* session_a, const Line* session_b,
+               const hls::WideNat* wide, const uint32_t* change_log, uint32_t* free_slot, Line* output, uint32_t* taken,
+               Encoder& encoder, Packing& packing, Progress& progress) {
+  const bool extract = run.request.mode == abi::kDeltaExtract;
+  const uint64_t left = extract ? progress.logged : progress.end - progress.at;
+  const Block block = next_block(run, progress.at, left, room);
+  const TableRead table = {progress.stacked, used_end};
+  const Packing before = packing;
+  Given given = {0, 0, 0, 0};
+  if (extract) {
+    take_changes(session_a, change_log, slots, used_end, progress.head, block.count, taken, progress.impossible);
+    const uint64_t behind = progress.head + block.count;
+    progress.head = behind >= slots ? behind - slots : behind;
+    progress.logged -= block.count;
+  }
+  give_records(session_a, session_b, wide, free_slot, output, run.request, block, table, taken, encoder, before,
+               packing, given);
+  const uint64_t stacked = progress.stacked + given.freed;
+  progress.impossible += given.impossible + (stacked > used_end ? 1 : 0);
+  progress.stacked = least(stacked, used_end);
+  progress.totals.records += given.records;
+  progress.totals.freed += given.freed;
+  progress.at = extract ? progress.at : given.after;
+}
+
+// What a checked run begins with.
+Progress begin_progress(const Run& run, const StateImage& image) {
+  const bool extract = run.request.mode == abi::kDeltaExtract;
+  const Progress progress = {run.first,
+                             extract ? run.first : range_end(run, PHALANX_STATE_WORD(image, used_end)),
+                             PHALANX_STATE_WORD(image, log_head),
+                             PHALANX_STATE_WORD(image, logged),
+                             PHALANX_STATE_WORD(image, free_slots),
+                             0,
+                             {0, 0, 0}};
+  return progress;
+}
+
+// Whether a run is over is asked once a block; each takes at least one change or one slot, so there are at most
+// `slots`.
+void run_blocks(const Run& run, StateImage& image, Line* session_a, const Line* session_b, const hls::WideNat* wide,
+                const uint32_t* change_log, uint32_t* free_slot, Line* output, Encoder& encoder, Packing& packing,
+                Totals& totals) {
+  const bool extract = run.request.mode == abi::kDeltaExtract;
+  const uint64_t slots = PHALANX_STATE_WORD(image, slots);
+  const uint64_t used_end = PHALANX_STATE_WORD(image, used_end);
+  const uint64_t at_first = room_for(run, packing, 0);
+  uint32_t taken[kBlockSlots];
+  Progress progress = begin_progress(run, image);
+  uint64_t room = extract ? least(at_first, run.count) : at_first;
+  while (room != 0 && (extract ? progress.logged != 0 : progress.at != progress.end)) {
+    run_block(run, slots, used_end, room, session_a, session_b, wide, change_log, free_slot, output, taken, encoder,
+              packing, progress);
+    room = room_for(run, packing, at_first);
+    if (extract) room = least(room, run.count - progress.totals.records);
+  }
+  totals = progress.totals;
+  totals.next = extract ? progress.logged : (progress.at >= used_end ? 0 : progress.at);
+  PHALANX_STATE_WORD(image, now_ms) = run.request.now_ms;
+  PHALANX_STATE_WORD(image, free_slots) = progress.stacked;
+  PHALANX_STATE_WORD(image, impossible) += progress.impossible;
+  PHALANX_STATE_WORD(image, log_head) = progress.head;
+  PHALANX_STATE_WORD(image, logged) = progress.logged;
+}
+
 // Writes the answer, and what is left of a line.
 void answer(const StateImage& image, const Totals& totals, const Encoder& encoder, const Packing& packing,
             const Run& run, uint64_t error, Line* output, Line* result) {
@@ -130,9 +207,6 @@ extern "C" void state_delta(phalanx::abi::Line* state, phalanx::abi::Line* sessi
   PHALANX_MEMORY_WAIT();
   PHALANX_STEP(kStateLines);
   load_state(state, image);
-  const bool extract = mode == phalanx::abi::kDeltaExtract;
-  const uint64_t slots = PHALANX_STATE_WORD(image, slots);
-  const uint64_t used_end = PHALANX_STATE_WORD(image, used_end);
   const uint32_t now = later_time(PHALANX_STATE_WORD(image, now_ms), now_ms);
   const Run run = {{mode, format, now}, first, count, static_cast<uint64_t>(output_lines) * kLineBytes};
   Encoder encoder;
@@ -140,53 +214,14 @@ extern "C" void state_delta(phalanx::abi::Line* state, phalanx::abi::Line* sessi
   PHALANX_STEP(phalanx::hls::delta::kDictionaryEntries);
   Packing packing = no_lines();
   Totals totals = {0, 0, 0};
-  const uint64_t at_first = room_for(run, packing, 0);
   uint64_t error = check_state(image);
-  if (error == phalanx::abi::kTableErrorNone) error = check_run(run, slots, at_first);
-
-  uint32_t taken[kBlockSlots];
-  uint64_t at = first;
-  const uint64_t end = error != 0 ? at : range_end(run, used_end);
-  uint64_t logged = error != 0 || !extract ? 0 : PHALANX_STATE_WORD(image, logged);
-  uint64_t head = PHALANX_STATE_WORD(image, log_head);
-  uint64_t stacked = PHALANX_STATE_WORD(image, free_slots);
-  uint64_t impossible = 0;
-  uint64_t room = extract ? least(at_first, count) : at_first;
-  uint64_t left = extract ? logged : end - at;
-  // Each turn takes at least one change or one slot, so there are at most `slots` of them.
-  while (left != 0 && room != 0) {
-    const Block block = next_block(run, at, left, room);
-    Given given = {0, 0, 0, 0};
-    Packing packed_now = packing;
-    const TableRead table = {stacked, used_end};
-    if (extract) {
-      take_changes(session_a, change_log, slots, used_end, head, block.count, taken, impossible);
-      head = head + block.count >= slots ? head + block.count - slots : head + block.count;
-      logged -= block.count;
-    }
-    give_records(session_a, session_b, wide, free_slot, output, run.request, block, table, taken, encoder, packing,
-                 packed_now, given);
-    packing = packed_now;
-    totals.records += given.records;
-    totals.freed += given.freed;
-    impossible += given.impossible;
-    if (stacked + given.freed > used_end) ++impossible;
-    stacked = least(stacked + given.freed, used_end);
-    at = extract ? at : given.after;
-    left = extract ? logged : end - at;
-    room = room_for(run, packing, at_first);
-    if (extract) room = least(room, count - totals.records);
-  }
-  totals.next = extract ? logged : (at >= used_end ? 0 : at);
-
-  PHALANX_STATE_WORD(image, error) = error;
   if (error == phalanx::abi::kTableErrorNone) {
-    PHALANX_STATE_WORD(image, now_ms) = now;
-    PHALANX_STATE_WORD(image, free_slots) = stacked;
-    PHALANX_STATE_WORD(image, impossible) += impossible;
-    if (extract) PHALANX_STATE_WORD(image, log_head) = head;
-    if (extract) PHALANX_STATE_WORD(image, logged) = logged;
+    error = check_run(run, PHALANX_STATE_WORD(image, slots), room_for(run, packing, 0));
   }
+  if (error == phalanx::abi::kTableErrorNone) {
+    run_blocks(run, image, session_a, session_b, wide, change_log, free_slot, output, encoder, packing, totals);
+  }
+  PHALANX_STATE_WORD(image, error) = error;
   store_state(image, state);
   answer(image, totals, encoder, packing, run, error, output, result);
   PHALANX_STEP(kStateLines + 2);
