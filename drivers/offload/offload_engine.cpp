@@ -166,7 +166,7 @@ void OffloadEngine::take_in(const Outstanding& outstanding) {
   size_t used = 0;
   for (size_t i = 0; i < batch.operations.size(); ++i) {
     const abi::Operation& operation = batch.operations[i];
-    abi::Completion& completion = batch.completions[i];
+    const abi::Completion& completion = batch.completions[i];
     if (completion.changed != 0) card_log_empty_ = false;
     if (operation.opcode == Opcode::kLookup || operation.opcode == Opcode::kDelete) [[likely]] {
       if (completion.changed != 0 || !journal_.empty()) journal_.note(operation, nullptr, completion, 0);
@@ -185,14 +185,25 @@ void OffloadEngine::take_in(const Outstanding& outstanding) {
     } else if (operation.opcode == Opcode::kExtract && completion.result == Result::kDone) {
       take_in_extracted(completion, batch.output.subspan(used, completion.count));
       used += completion.count;
-      // What a move has taken out of the log ahead of this.
-      if (i + 1 == batch.operations.size()) {
-        completion.count += give_held(operation.count - completion.count, batch.output.subspan(used));
-      }
-      completion.next += held_.size();
     }
   }
+  if (used != 0 || !held_.empty()) give_after_held(batch, used);
   generation_ = std::max(generation_, card_generation_);
+}
+
+// What a move took out of the log ahead of this batch goes to the caller ahead of the batch's own `count` records: an
+// end must not come before what it ends.
+void OffloadEngine::give_after_held(const Batch& batch, size_t count) {
+  if (held_.empty()) return;
+  held_.insert(held_.end(), batch.output.begin(), batch.output.begin() + static_cast<std::ptrdiff_t>(count));
+  size_t used = 0;
+  for (size_t i = 0; i < batch.operations.size(); ++i) {
+    if (batch.operations[i].opcode != Opcode::kExtract) continue;
+    abi::Completion& completion = batch.completions[i];
+    completion.count = give_held(batch.operations[i].count, batch.output.subspan(used));
+    used += completion.count;
+    completion.next += held_.size();
+  }
 }
 
 void OffloadEngine::take_in_extracted(const abi::Completion& completion, absl::Span<const abi::Record> records) {

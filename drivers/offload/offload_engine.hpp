@@ -140,12 +140,14 @@ class OffloadEngine final : public Accelerator {
   absl::Status submit_to_card(const Batch& batch);
   void poll_card();
   void take_in(const Outstanding& outstanding);
+  void give_after_held(const Batch& batch, size_t count);
   void take_in_extracted(const abi::Completion& completion, absl::Span<const abi::Record> records);
 
   // on_cpu.cpp
   void run_on_cpu(const Batch& batch);
   void carry_out_on_cpu(const Batch& batch);
-  void note_for_card(const Batch& batch);
+  void note_for_card(const Batch& batch, bool extracted);
+  void note_extracted(const abi::Completion& completion, absl::Span<const abi::Record> output);
   abi::Completion run_one_on_cpu(const abi::Operation& operation, const abi::Record* record,
                                  absl::Span<abi::Record> output);
   void extract_on_cpu(const abi::Operation& operation, absl::Span<abi::Record> output, abi::Completion& completion);

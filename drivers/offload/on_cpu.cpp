@@ -40,7 +40,8 @@ abi::Completion OffloadEngine::run_one_on_cpu(const abi::Operation& operation, c
 void OffloadEngine::carry_out_on_cpu(const Batch& batch) {
   const bool extracts = std::any_of(batch.operations.begin(), batch.operations.end(),
                                     [](const abi::Operation& o) { return o.opcode == Opcode::kExtract; });
-  if (held_.empty() || !extracts) {
+  const bool one_by_one = extracts && !held_.empty();
+  if (!one_by_one) {
     run_on_cpu(batch);
   } else {
     // One by one, so that what is held comes out ahead of the log.
@@ -61,7 +62,7 @@ void OffloadEngine::carry_out_on_cpu(const Batch& batch) {
   }
   counters_.operations_on_cpu += batch.operations.size();
   generation_ = std::max(generation_, cpu_->generation());
-  if (state_ == OffloadState::kToCard) note_for_card(batch);
+  if (state_ == OffloadState::kToCard) note_for_card(batch, !one_by_one);
 }
 
 void OffloadEngine::extract_on_cpu(const abi::Operation& operation, absl::Span<abi::Record> output,
@@ -70,6 +71,7 @@ void OffloadEngine::extract_on_cpu(const abi::Operation& operation, absl::Span<a
   abi::Operation rest = operation;
   rest.count = operation.count - held;
   completion = run_one_on_cpu(rest, nullptr, output.subspan(held));
+  if (state_ == OffloadState::kToCard) note_extracted(completion, output.subspan(held));
   completion.count += held;
   completion.next += held_.size();
 }
@@ -82,18 +84,24 @@ uint32_t OffloadEngine::give_held(uint64_t count, absl::Span<abi::Record> output
   return given;
 }
 
-// The card is being filled: what the caller extracted or applied goes to it too. Records that were held are there
-// already, and a second time is stale.
-void OffloadEngine::note_for_card(const Batch& batch) {
+// The card is being filled, and `completion` tells of changes taken out of the CPU engine's log: they go to it too.
+void OffloadEngine::note_extracted(const abi::Completion& completion, absl::Span<const abi::Record> output) {
+  for (uint32_t i = 0; i < completion.count; ++i) for_card(output[i]);
+  cpu_log_empty_ = completion.next == 0;
+}
+
+// The card is being filled: what the caller applied goes to it too, and what it `extracted`; but nothing that was held.
+// That is older than the table and the log, from which the card has the session or its end, and would bring an ended
+// one back.
+void OffloadEngine::note_for_card(const Batch& batch, bool extracted) {
   size_t used = 0;
   for (size_t i = 0; i < batch.operations.size(); ++i) {
     const abi::Operation& operation = batch.operations[i];
     const abi::Completion& completion = batch.completions[i];
     if (completion.changed != 0) cpu_log_empty_ = false;
-    if (operation.opcode == Opcode::kExtract) {
-      for (uint32_t k = 0; k < completion.count; ++k) for_card(batch.output[used + k]);
+    if (operation.opcode == Opcode::kExtract && extracted) {
+      note_extracted(completion, batch.output.subspan(used));
       used += completion.count;
-      cpu_log_empty_ = completion.next == 0;
     } else if (operation.opcode == Opcode::kApply &&
                (completion.result == Result::kDone || completion.result == Result::kMiss)) {
       for_card(batch.records[operation.record]);
