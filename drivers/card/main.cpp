@@ -2,13 +2,23 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "drivers/card/card_program.hpp"
+#include "drivers/card_driver/open_driver.hpp"
 #include "drivers/cpu/cpu_engine.hpp"
 
 namespace {
 
 absl::StatusOr<std::unique_ptr<phalanx::Accelerator>> open_engine(const phalanx::CardProgramOptions& options) {
   if (options.driver == "cpu") return phalanx::CpuEngine::create(options.config);
-  return absl::InvalidArgumentError(absl::StrCat("--driver ", options.driver, ": not one of cpu"));
+  const auto api = phalanx::parse_card_api(options.driver);
+  if (!api.ok()) return absl::InvalidArgumentError(absl::StrCat("--driver: cpu, or ", api.status().message()));
+  phalanx::DriverOptions card;
+  card.api = *api;
+  if (!options.device.empty()) card.device = options.device;
+  card.xclbin = options.xclbin;
+  card.allow_unsigned = options.allow_unsigned;
+  card.trusted_keys = options.trusted_keys;
+  card.engine = options.config;
+  return phalanx::open_driver(card);
 }
 
 }  // namespace

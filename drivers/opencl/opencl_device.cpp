@@ -96,10 +96,8 @@ class OpenClRun final : public Run {
                 [&] { kernel_.setArg(argument, card_driver::scalar_bytes(which_, argument), &value); });
   }
   absl::Status start() override {
-    return call("clEnqueueTask", [&] {
-      queue_.enqueueTask(kernel_, nullptr, &event_);
-      queue_.flush();
-    });
+    // No clFlush: the Xilinx runtime starts a task when it is enqueued, and its clFlush waits for the task's end.
+    return call("clEnqueueTask", [&] { queue_.enqueueTask(kernel_, nullptr, &event_); });
   }
   absl::StatusOr<bool> done() override {
     cl_int state = CL_QUEUED;

@@ -1,0 +1,50 @@
+// What the hardware suite does with a card, each in a process of its own.
+#ifndef PHALANX_TESTS_HARDWARE_CARD_CASE_HPP
+#define PHALANX_TESTS_HARDWARE_CARD_CASE_HPP
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "drivers/card_driver/open_driver.hpp"
+
+namespace phalanx::testing {
+
+// The card that a case is to use.
+struct CardUnderTest {
+  DriverOptions options;
+  bool emulated = true;
+  std::string run_directory;     // of this case: its processes' common folder
+  uint32_t soak_operations = 0;  // how much soak() does
+};
+
+struct CardCase {
+  const char* name;
+  absl::Status (*run)(const CardUnderTest& card);
+  bool needs_emulation;  // a fault that nobody can inject into a real card
+  // XRT ends the process when the card's process dies: that counts as noticed, for the gateway sees it (docs/card.md).
+  bool may_be_ended;
+  int processes = 1;  // one after the other, in the same run directory
+};
+absl::Span<const CardCase> card_cases();
+
+// Known answers of each kernel.
+absl::Status self_test(const CardUnderTest& card);
+// Random batches against the CPU engine.
+absl::Status soak(const CardUnderTest& card);
+// A table of which 90 % is filled: every session is there.
+absl::Status fill(const CardUnderTest& card);
+// Sessions out, bitstream loaded again, sessions in: every session is there. A card is loaded by a new process, as the
+// gateway does it (XRT aborts when one process opens a card twice): the first one moves the sessions out, the second
+// in.
+absl::Status reprogram(const CardUnderTest& card);
+absl::Status hang(const CardUnderTest& card);
+absl::Status crash(const CardUnderTest& card);
+absl::Status dma_error(const CardUnderTest& card);
+absl::Status flip(const CardUnderTest& card);
+
+}  // namespace phalanx::testing
+
+#endif
