@@ -278,6 +278,7 @@ void StateMachine::data_plane(const DataPlaneStatus& status, int64_t now_ns, Act
     data_.whole = data_.needs_full_sync = false;
   }
   devices_.report(BuiltInDevice::kWorker, status.workers_alive ? DeviceStatus::kOk : DeviceStatus::kProblem, now_ns);
+  devices_.report(BuiltInDevice::kCard, status.card_fit ? DeviceStatus::kOk : DeviceStatus::kProblem, now_ns);
   end(now_ns, out);
 }
 

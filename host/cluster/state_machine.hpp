@@ -23,6 +23,7 @@ namespace phalanx::cluster {
 // What the data plane says of itself; call data_plane() when any of it changes and at least every 100 ms.
 struct DataPlaneStatus {
   bool workers_alive = true;
+  bool card_fit = true;           // false: the member should rather not be active, for its card has failed
   bool whole = false;             // holds all state of the active member (an active one: true)
   bool needs_full_sync = false;   // cannot become whole without a new full sync, or the last one failed
   uint32_t sync_id = 0;           // of the last StartFullSync it began; 0 = none

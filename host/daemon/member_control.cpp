@@ -237,7 +237,7 @@ absl::StatusOr<v1::Version> MemberControl::version() {
                              " debug"
 #endif
                              ));
-  out.set_engine("cpu");
+  out.set_engine(settings_.config.engine().kind() == v1::ENGINE_KIND_CARD ? "card" : "cpu");
   return out;
 }
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "drivers/cpu/cpu_engine.hpp"
 #include "host/cluster/ccp_frame.hpp"
 #include "host/daemon/log.hpp"
 #include "host/ports/af_packet_port.hpp"
@@ -30,8 +29,16 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::create(const Settings& settings,
   return worker;
 }
 
+absl::StatusOr<std::unique_ptr<Accelerator>> Worker::make_engine(const Settings& settings) {
+  if (settings.config.engine().kind() != v1::ENGINE_KIND_CARD) return CpuEngine::create(settings.engine);
+  auto engine = CardEngine::create(settings.engine, settings.config.engine().card());
+  if (!engine.ok()) return engine.status();
+  card_ = engine->get();
+  return std::unique_ptr<Accelerator>(*std::move(engine));
+}
+
 absl::Status Worker::open(const Settings& settings) {
-  auto engine = CpuEngine::create(settings.engine);
+  auto engine = make_engine(settings);
   if (!engine.ok()) return engine.status();
   auto data = gateway::DataSide::create(settings.gateway, settings.sync, std::move(*engine), this, this, this, this);
   if (!data.ok()) return data.status();
@@ -98,10 +105,17 @@ bool Worker::round() {
   busy |= receive_sync();
   const int64_t now_ns = clock_.now_ns();
   tasks_.run(*this, now_ns);
+  if (card_ != nullptr && now_ns - tended_ns_ >= kCardTendNs) tend_card(now_ns);
   data_->poll(now_ns);
   sync_socket_->flush();
   rings_->worker_seen_ns.store(now_ns, std::memory_order_relaxed);
   return busy;
+}
+
+void Worker::tend_card(int64_t now_ns) {
+  tended_ns_ = now_ns;
+  if (const auto changed = card_->tend(now_ns)) log::warning(*changed);
+  data_->set_card_fit(card_->fit());
 }
 
 void Worker::take_commands() {

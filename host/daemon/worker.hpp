@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "host/daemon/card_engine.hpp"
 #include "host/daemon/clock.hpp"
 #include "host/daemon/settings.hpp"
 #include "host/daemon/side_rings.hpp"
@@ -27,6 +28,9 @@ inline constexpr int64_t kSpinNs = 50'000;
 inline constexpr int kWorkerNiceness = -19;
 // The longest it sleeps: timers of the data side have 1 ms to run in.
 inline constexpr int64_t kSleepNs = 1'000'000;
+
+// The card is looked after this often: moves of sessions go on by a step each time.
+inline constexpr int64_t kCardTendNs = 1'000'000;
 
 // Where the streams of full sync are, outside of the worker.
 class FullSyncStreams {
@@ -53,12 +57,14 @@ class Worker final : private FrameSink,
 
   // Of the worker's own thread, for tasks.
   gateway::DataSide& data() { return *data_; }
+  CardEngine* card() { return card_; }  // null without a card
   const std::vector<std::unique_ptr<Port>>& ports() const { return ports_; }
   const UdpStats& sync_stats() const { return sync_socket_->stats(); }
 
  private:
   Worker(const Settings& settings, const Clock& clock, SideRings* rings, FullSyncStreams* streams);
   absl::Status open(const Settings& settings);
+  absl::StatusOr<std::unique_ptr<Accelerator>> make_engine(const Settings& settings);
   absl::Status open_device(const Settings& settings, gateway::DeviceIndex device);
 
   void run();
@@ -67,6 +73,7 @@ class Worker final : private FrameSink,
   bool receive_sync();
   void take_commands();
   void sleep();
+  void tend_card(int64_t now_ns);
 
   // FrameSink
   void send(PortIndex device, const Frame& frame) override;
@@ -94,6 +101,8 @@ class Worker final : private FrameSink,
   std::vector<PeerAddress> peers_;
   uint16_t sync_port_;
   std::unique_ptr<gateway::DataSide> data_;
+  CardEngine* card_ = nullptr;  // the data side's engine, if it is one
+  int64_t tended_ns_ = 0;
   uint64_t queued_ = 0;  // devices with frames to flush, one bit each
   std::array<Frame, kBurstMax> burst_;
   std::array<Datagram, kDatagramBurstMax> datagrams_;

@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kTickNs = 1'000'000;
 
 bool same(const cluster::DataPlaneStatus& x, const cluster::DataPlaneStatus& y) {
-  return x.workers_alive == y.workers_alive && x.whole == y.whole && x.needs_full_sync == y.needs_full_sync &&
-         x.sync_id == y.sync_id && x.known_hosts == y.known_hosts;
+  return x.workers_alive == y.workers_alive && x.card_fit == y.card_fit && x.whole == y.whole &&
+         x.needs_full_sync == y.needs_full_sync && x.sync_id == y.sync_id && x.known_hosts == y.known_hosts;
 }
 
 }  // namespace
@@ -118,6 +118,7 @@ cluster::DataPlaneStatus DataSide::status(int64_t now_ns) const {
   status.position =
       active && !config_.peers.empty() ? sync_->position_sent(config_.peers.front()) : sync_->position_taken();
   status.known_hosts = known_hosts_;
+  status.card_fit = card_fit_;
   return status;
 }
 

@@ -41,6 +41,8 @@ class DataSide {
   Dataplane& dataplane() { return *dataplane_; }
   SyncAgent& sync() { return *sync_; }
   Accelerator& engine() { return *engine_; }
+  // Whether the card, if there is one, is as it should be; told with the next poll().
+  void set_card_fit(bool fit) { card_fit_ = fit; }
 
  private:
   DataSide(const SyncConfig& sync, std::unique_ptr<Accelerator> engine, DataEvents* events)
@@ -60,6 +62,7 @@ class DataSide {
   cluster::Role role_ = cluster::Role::kIdle;
   std::optional<cluster::PrepareHandover> preparing_;
   bool holding_ = false;
+  bool card_fit_ = true;
   uint64_t known_hosts_ = 0;
   cluster::DataPlaneStatus told_;
   int64_t told_ns_ = INT64_MIN / 2;

@@ -137,6 +137,22 @@ void check_rule(const v1::Rule& rule, const std::string& path, const Places& pla
   check_families(rule.source(), rule.destination(), path + ".destination", problems);
 }
 
+// A card that is not used has been forgotten, or meant to be: either way somebody should look.
+void check_engine(const v1::Engine& engine, Problems& problems) {
+  const bool wants = engine.kind() == v1::ENGINE_KIND_CARD;
+  if (wants && !engine.has_card()) problems.add("engine.card", "is missing: engine.kind is CARD");
+  if (!wants && engine.has_card()) problems.add("engine.card", "goes with engine.kind CARD only");
+  if (!engine.has_card()) return;
+  const v1::Card& card = engine.card();
+  const bool emulated = card.device() == "emulated";
+  if (emulated && card.emulation().empty()) problems.add("engine.card.emulation", "is missing: device is emulated");
+  if (!emulated && !card.emulation().empty()) problems.add("engine.card.emulation", "goes with device emulated only");
+  if (card.trusted_keys().empty() && !card.allow_unsigned()) {
+    problems.add("engine.card.trusted_keys",
+                 "is missing: without it no bitstream can be loaded; or set allow_unsigned");
+  }
+}
+
 }  // namespace
 
 Places::Places(const v1::Config& config) {
@@ -198,6 +214,7 @@ void check_references(const v1::Config& config, Problems& problems) {
   for (int i = 0; i < config.nat().rules_size(); ++i) {
     nat_names.add(config.nat().rules(i).name(), absl::StrCat("nat.rules[", i, "].name"));
   }
+  check_engine(config.engine(), problems);
   if (config.sessions().half_open_max() > config.sessions().max()) {
     problems.add("sessions.half_open_max", absl::StrCat("is more than sessions.max, ", config.sessions().max()));
   }

@@ -48,6 +48,19 @@ bool is_device(absl::string_view text) {
                      [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)) && c != '/' && c != ':'; });
 }
 
+// Domain, bus, device and function: DDDD:BB:DD.F, lower case as lspci writes it.
+bool is_pcie_address(absl::string_view text) {
+  constexpr absl::string_view kShape = "xxxx:xx:xx.7";
+  if (text.size() != kShape.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool hex = absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+    const bool right = kShape[i] == 'x' ? hex : kShape[i] == '7' ? c >= '0' && c <= '7' : text[i] == kShape[i];
+    if (!right) return false;
+  }
+  return true;
+}
+
 std::optional<std::string> mac_problem(absl::string_view text) {
   bool shape = text.size() == 17;
   bool zero = true;
@@ -195,6 +208,9 @@ std::optional<std::string> syntax_problem(v1::Syntax syntax, absl::string_view t
       return endpoint_problem(text, false);
     case v1::SYNTAX_LISTENER:
       return listener_problem(text);
+    case v1::SYNTAX_CARD:
+      if (text == "emulated" || is_pcie_address(text)) return {};
+      return "is not a PCIe address like 0000:65:00.1, nor \"emulated\"";
     case v1::SYNTAX_FILE:
       if (!text.empty() && text.size() <= kFileBytesMax && !has_control(text)) return {};
       return "is not a file's name";

@@ -74,7 +74,7 @@ std::string type_of(const FieldDescriptor& field) {
       {v1::SYNTAX_NAME, "name"},     {v1::SYNTAX_DEVICE, "device"},     {v1::SYNTAX_ADDRESS, "address"},
       {v1::SYNTAX_PREFIX, "prefix"}, {v1::SYNTAX_NETWORK, "network"},   {v1::SYNTAX_MAC, "MAC address"},
       {v1::SYNTAX_PORTS, "ports"},   {v1::SYNTAX_ENDPOINT, "endpoint"}, {v1::SYNTAX_LISTENER, "listener"},
-      {v1::SYNTAX_FILE, "file"}};
+      {v1::SYNTAX_FILE, "file"},     {v1::SYNTAX_CARD, "card"}};
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_ENUM: {
       auto names = value_names(*field.enum_type());
