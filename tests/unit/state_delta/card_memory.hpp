@@ -65,9 +65,11 @@ class CardMemory {
 
   Answer run(const Call& call) {
     Answer answer;
-    std::vector<abi::Line> lines(sizeof(state) / 64), output(call.output_lines), result(1);
+    constexpr uint64_t kUnwritten = 0xeeeeeeeeeeeeeeee;
+    const abi::Line unwritten = {
+        {kUnwritten, kUnwritten, kUnwritten, kUnwritten, kUnwritten, kUnwritten, kUnwritten, kUnwritten}};
+    std::vector<abi::Line> lines(sizeof(state) / 64), output(call.output_lines, unwritten), result(1);
     std::memcpy(lines.data(), &state, sizeof(state));
-    std::memset(static_cast<void*>(output.data()), 0xee, output.size() * 64);
     hls::native::reset_cycles();
     ::state_delta(lines.data(), a.data(), b.data(), wide.data(), log.data(), free_slot.data(), free_wide.data(),
                   output.data(), result.data(), call.mode, call.format, call.first, call.count, call.output_lines,
