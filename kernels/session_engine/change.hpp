@@ -5,6 +5,7 @@
 
 #include "hls/apply.hpp"
 #include "hls/timeouts.hpp"
+#include "hls/track_circuit.hpp"
 #include "kernels/session_engine/describe.hpp"
 #include "kernels/session_engine/index.hpp"
 
@@ -88,7 +89,7 @@ inline Completion insert(const abi::Record& record, const hls::PacketMeta& packe
     return completion_with(Result::kExists);
   }
   const uint32_t now_ms = static_cast<uint32_t>(state.now_ms);
-  const hls::Track track = hls::open_session(session, packet, now_ms, track_config(state));
+  const hls::Track track = hls::open_session_at_once(session, packet, now_ms, track_config(state));
   if (!track.pass) {
     Completion completion = completion_with(Result::kDrop);
     completion.reason = track.reason;

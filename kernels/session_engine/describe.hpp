@@ -2,7 +2,7 @@
 #ifndef PHALANX_KERNELS_SESSION_ENGINE_DESCRIBE_HPP
 #define PHALANX_KERNELS_SESSION_ENGINE_DESCRIBE_HPP
 
-#include "hls/nat.hpp"
+#include "hls/nat_circuit.hpp"
 #include "hls/track.hpp"
 #include "kernels/session_engine/table.hpp"
 
@@ -35,9 +35,7 @@ inline Completion describe(const hls::Track& track, uint32_t slot, const Session
   completion.rule = session.rule;
   completion.changed = track.log ? 1 : 0;
   if ((session.flags & hls::kNatMask) == 0 || !track.pass) return completion;
-  const bool error = packet.kind == hls::kPacketIcmpError;
-  completion.rewrite =
-      error ? hls::rewrite_for_error(session, wide, direction) : hls::rewrite_for(session, wide, direction);
+  completion.rewrite = hls::rewrite_at_once(session, wide, direction, packet.kind == hls::kPacketIcmpError);
   completion.rewritten = 1;
   return completion;
 }
