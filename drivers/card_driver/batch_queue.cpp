@@ -319,6 +319,17 @@ void CardDriver::Queue::settle() {
   for (advance(); health_.ok() && work_ != tail_; advance()) std::this_thread::sleep_for(kSettlePause);
 }
 
+void CardDriver::Queue::stop() {
+  while (running_ && health_.ok()) {
+    const Slot& slot = this->slot(work_);
+    const auto& run = slot.run.kernel == card_table::Run::Kernel::kSessionEngine ? slot.session_run : delta_run_;
+    const auto done = run->done();
+    if (!note(done.status())) return;
+    running_ = !*done;
+    if (running_ && note(check_time(slot))) std::this_thread::sleep_for(kSettlePause);
+  }
+}
+
 bool CardDriver::Queue::settle_and_read() {
   settle();
   if (!health_.ok()) return false;

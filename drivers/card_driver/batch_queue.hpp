@@ -23,6 +23,9 @@ class CardDriver::Queue {
   void advance();
   // Until nothing is in flight any more or the card has failed; the run limit bounds it.
   void settle();
+  // Until the run on the card has ended or the card has failed. What the run gives is dropped: the batches' memory may
+  // be gone.
+  void stop();
   // settle(), and the state read if a run has changed it. False if the card has failed.
   bool settle_and_read();
 

@@ -21,7 +21,7 @@ CardDriver::CardDriver(std::shared_ptr<Device> device, std::unique_ptr<Queue> qu
 // XRT's destructors wait for runs that have not ended, on a card that hangs for ever. Such a card's objects are left to
 // the end of the process.
 CardDriver::~CardDriver() {
-  queue_->settle();
+  queue_->stop();
   if (queue_->health().ok()) return;
   [[maybe_unused]] const Queue* abandoned = queue_.release();
   [[maybe_unused]] const auto* held = new std::shared_ptr<Device>(std::move(device_));

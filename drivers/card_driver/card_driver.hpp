@@ -44,8 +44,9 @@ class CardDriver final : public Accelerator {
   static absl::StatusOr<std::unique_ptr<CardDriver>> create(std::shared_ptr<Device> device, const EngineConfig& config,
                                                             const CardLimits& limits = {},
                                                             Clock clock = std::chrono::steady_clock::now);
-  // Waits for batches in flight. After a failure the card's objects are left as they are, and the process should end by
-  // _exit(): XRT waits for ever for a run that hangs.
+  // Waits for the run on the card, and drops the batches in flight: their memory may be gone. After a failure the
+  // card's objects are left as they are, and the process should end by _exit(): XRT waits for ever for a run that
+  // hangs.
   ~CardDriver() override;
 
   std::string name() const override;

@@ -30,8 +30,10 @@ struct CardCase {
 };
 absl::Span<const CardCase> card_cases();
 
-// Known answers of each kernel.
+// Known answers of session_engine and state_delta; sensors.
 absl::Status self_test(const CardUnderTest& card);
+// esp_crypto on all its units against the CPU's engine (intel-ipsec-mb), which is an independent one.
+absl::Status esp(const CardUnderTest& card);
 // Random batches against the CPU engine.
 absl::Status soak(const CardUnderTest& card);
 // A table of which 90 % is filled: every session is there.

@@ -11,9 +11,15 @@ namespace phalanx::testing {
 namespace {
 
 constexpr CardCase kCases[] = {
-    {"self_test", self_test, false, false},    {"soak", soak, false, false}, {"fill", fill, false, false},
-    {"reprogram", reprogram, false, false, 2}, {"hang", hang, true, false},  {"crash", crash, true, true},
-    {"dma_error", dma_error, true, false},     {"flip", flip, true, false},
+    {"self_test", self_test, false, false},
+    {"esp", esp, false, false},
+    {"soak", soak, false, false},
+    {"fill", fill, false, false},
+    {"reprogram", reprogram, false, false, 2},
+    {"hang", hang, true, false},
+    {"crash", crash, true, true},
+    {"dma_error", dma_error, true, false},
+    {"flip", flip, true, false},
 };
 
 // Every session of the engine, by SCAN.

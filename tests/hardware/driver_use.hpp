@@ -19,17 +19,21 @@ namespace phalanx::testing {
 #define PHALANX_RETURN_IF_ERROR(expression) \
   if (absl::Status phalanx_status = (expression); !phalanx_status.ok()) return phalanx_status
 
-// Opens the card and says which one it really is.
+// Says which card it really is.
+inline void print_identity(const card_driver::DeviceIdentity& id) {
+  std::printf("device: %s, %s, at %s, %s, bitstream %s\n", id.emulated ? "emulated" : "real", id.name.c_str(),
+              id.bdf.c_str(), id.runtime.c_str(), id.uuid.c_str());
+  std::fflush(stdout);
+}
+
+// Opens the card with a session table.
 inline absl::StatusOr<std::unique_ptr<card_driver::CardDriver>> open_under_test(const CardUnderTest& card,
                                                                                 const EngineConfig& config) {
   DriverOptions options = card.options;
   options.engine = config;
   auto driver = open_driver(options);
   if (!driver.ok()) return driver.status();
-  const auto& id = (*driver)->identity();
-  std::printf("device: %s, %s, at %s, %s, bitstream %s\n", id.emulated ? "emulated" : "real", id.name.c_str(),
-              id.bdf.c_str(), id.runtime.c_str(), id.uuid.c_str());
-  std::fflush(stdout);
+  print_identity((*driver)->identity());
   return driver;
 }
 

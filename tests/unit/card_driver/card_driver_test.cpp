@@ -198,6 +198,19 @@ TEST_F(CardDriverTest, RefusesBatchesThatCannotBe) {
   EXPECT_TRUE(driver->submit(batch.view()).ok());
 }
 
+TEST_F(CardDriverTest, GoesWithoutTouchingBatchesInFlight) {
+  card_.polls_until_done = 100;
+  auto driver = make();
+  {
+    OwnedBatch gone = session(3);
+    ASSERT_TRUE(driver->submit(gone.view()).ok());
+    EXPECT_EQ(card_.starts, 1u);
+  }
+  const uint32_t pulls = card_.pulls;
+  driver.reset();
+  EXPECT_EQ(card_.pulls, pulls) << "the answer was taken";
+}
+
 TEST_F(CardDriverTest, GivesUpACardThatHangs) {
   auto driver = make(small_config(kSlots), {.run_limit = milliseconds(50)});
   OwnedBatch done = lookups(1);

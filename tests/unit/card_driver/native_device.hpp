@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "drivers/card_driver/device.hpp"
+#include "kernels/esp_crypto/esp_crypto.hpp"
 #include "kernels/session_engine/session_engine.hpp"
 #include "kernels/state_delta/state_delta.hpp"
 
@@ -26,6 +27,7 @@ struct NativeCard {
   bool runs_abort = false;
   bool banks_differ = false;
   std::function<void(Kernel, std::byte* completions)> after_run;  // may damage the answers
+  uint32_t esp_units = 1;
   uint32_t pushes = 0, pulls = 0, starts = 0;
   size_t bytes_pushed = 0, bytes_pulled = 0;
   std::byte* state = nullptr;  // the card's memory of the table's state
@@ -104,8 +106,10 @@ class NativeRun final : public Run {
     if (left_ != 0) return --left_, false;
     if (kernel_ == Kernel::session_engine) {
       call(session_engine, words_);
-    } else {
+    } else if (kernel_ == Kernel::state_delta) {
       call(state_delta, words_);
+    } else {
+      call(esp_crypto, words_);
     }
     const auto completions = words_[static_cast<size_t>(SessionArgument::completions)];
     if (card_.after_run) card_.after_run(kernel_, reinterpret_cast<std::byte*>(completions));
@@ -125,7 +129,7 @@ class NativeDevice final : public Device {
     identity_ = {"native", "kernels compiled natively", "none", "none", true};
   }
   const DeviceIdentity& identity() const override { return identity_; }
-  uint32_t compute_units(Kernel) const override { return 1; }
+  uint32_t compute_units(Kernel kernel) const override { return kernel == Kernel::esp_crypto ? card_.esp_units : 1; }
   absl::StatusOr<std::unique_ptr<Buffer>> allocate(absl::Span<const Place> places, size_t bytes, Side side) override {
     if (card_.banks_differ && places.size() > 1) return absl::FailedPreconditionError("different banks");
     auto buffer = std::make_unique<NativeBuffer>(card_, bytes, side == Side::kBoth);
