@@ -22,7 +22,7 @@ CardDriver::CardDriver(std::shared_ptr<Device> device, std::unique_ptr<Queue> qu
 // the end of the process.
 CardDriver::~CardDriver() {
   queue_->stop();
-  if (queue_->health().ok()) return;
+  if (queue_->health().ok() || !device_->waits_for_runs()) return;
   [[maybe_unused]] const Queue* abandoned = queue_.release();
   [[maybe_unused]] const auto* held = new std::shared_ptr<Device>(std::move(device_));
 }

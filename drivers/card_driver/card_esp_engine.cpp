@@ -47,7 +47,7 @@ CardEspEngine::~CardEspEngine() {
     running_ = !done.ok() || !*done;
     note(done.status()).IgnoreError();
   }
-  if (health_.ok()) return;
+  if (health_.ok() || !device_->waits_for_runs()) return;
   [[maybe_unused]] const auto* abandoned = new std::vector<Unit>(std::move(units_));
   [[maybe_unused]] const auto* held = new std::shared_ptr<Device>(std::move(device_));
 }
@@ -188,8 +188,7 @@ absl::Status CardEspEngine::start(Flight& flight) {
 void CardEspEngine::pack(Unit& unit, const EspBatch& batch, size_t job) {
   abi::EspJob local = batch.jobs[job];
   const uint32_t lines = std::min(lines_for(local.input_bytes), kPacketLinesMax);
-  std::memcpy(host_as<abi::Line>(*unit.input) + unit.lines_in, batch.input.data() + local.input_line,
-              lines * sizeof(abi::Line));
+  std::copy_n(batch.input.begin() + local.input_line, lines, host_as<abi::Line>(*unit.input) + unit.lines_in);
   local.sa = local.sa < config_.sa_max ? static_cast<uint32_t>(local.sa / units_.size()) : kNoSa;
   local.input_line = unit.lines_in;
   local.output_line = unit.lines_out;
@@ -247,8 +246,8 @@ absl::Status CardEspEngine::finish(Unit& unit, const EspBatch& batch) {
     }
     batch.results[unit.origins[i]] = result;
     if (result.status != abi::EspStatus::kDone) continue;
-    std::memcpy(batch.output.data() + batch.jobs[unit.origins[i]].output_line,
-                host_as<abi::Line>(*unit.output) + local.output_line, lines * sizeof(abi::Line));
+    std::copy_n(host_as<abi::Line>(*unit.output) + local.output_line, lines,
+                batch.output.begin() + batch.jobs[unit.origins[i]].output_line);
   }
   return absl::OkStatus();
 }

@@ -100,6 +100,9 @@ class Device {
   // A run of `kernel` on the given compute unit (0-based).
   virtual absl::StatusOr<std::unique_ptr<Run>> make_run(Kernel kernel, uint32_t compute_unit) = 0;
   virtual std::vector<Sensor> sensors() const = 0;
+  // Whether a started run's destructor waits for the run's end, on a card that hangs for ever. XRT's does, and by it
+  // OpenCL's.
+  virtual bool waits_for_runs() const { return true; }
 };
 
 }  // namespace phalanx::card_driver

@@ -1,12 +1,13 @@
 #include "drivers/xrt/xrt_device.hpp"
 
+#include <version.h>
+
 #include <cstring>
 #include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "experimental/xrt_system.h"
-#include "version.h"
 #include "xrt/xrt_bo.h"
 #include "xrt/xrt_device.h"
 #include "xrt/xrt_kernel.h"

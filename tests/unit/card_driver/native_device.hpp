@@ -143,6 +143,7 @@ class NativeDevice final : public Device {
     return std::make_unique<NativeRun>(card_, kernel);
   }
   std::vector<Sensor> sensors() const override { return {}; }
+  bool waits_for_runs() const override { return false; }
 
  private:
   NativeCard& card_;
