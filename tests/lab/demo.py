@@ -36,7 +36,7 @@ class Timeline:
 class LogWatch(threading.Thread):
     """Tells on the timeline what the daemons' logs say of changes of state and of full syncs."""
 
-    SHOWN = re.compile(r"(CLUS-\S+ .* -> .*|full sync .*)")
+    SHOWN = re.compile(r"(CLUS-\S+ .* -> .*|full sync .*|card \S+: .*)")
 
     def __init__(self, lab, timeline):
         super().__init__(daemon=True)
@@ -74,6 +74,8 @@ class Demo:
 
     def event(self, name, happening, planned=False, changes=True):
         """Makes something happen, waits until cluster and traffic are whole again, and measures what traffic saw."""
+        self.lab.wait_pair()
+        self.lab.wait_cards()
         active, standby = self.lab.wait_pair()
         before = self.traffic.state()
         self.say(f"{name}: {active.name} is active", "happening")
@@ -124,6 +126,7 @@ class Demo:
         self.say("two members start")
         active, standby = self.lab.start_members()
         self.say(f"{active.name} is active, {standby.name} is standby", "good")
+        self.lab.wait_cards()
         self.traffic = Traffic(self.lab, download=(MEGABYTES, MEGABYTES_PER_S))
         self.say("traffic runs: 64 checked TCP connections, 4 x 1 kHz UDP probes, 2 x iperf3, a download by curl; "
                  "IPv4 and IPv6, with and without NAT", "good")
@@ -186,6 +189,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build/release", metavar="DIR", help="where the programs were built")
     parser.add_argument("--report", metavar="FILE", help="write what was measured there, as JSON")
+    parser.add_argument("--engine", default="cpu", choices=sorted(Lab.ENGINES),
+                        help="an emulated card in each member, by XRT or OpenCL, or in one only (mixed); default: %(default)s")
     parser.add_argument("--keep", action="store_true", help="leave cluster and networks up, and say what to try")
     parser.add_argument("--members", type=int, default=2, metavar="N", help="members of the cluster; 2 is all there is yet")
     parser.add_argument("--clean", action="store_true", help="take down what --keep left, and nothing else")
@@ -227,7 +232,7 @@ def main():
         print("\n".join(clean()) or "nothing to take down")
         return 0
     try:
-        with Lab(arguments.build) as lab:
+        with Lab(arguments.build, engine=arguments.engine) as lab:
             report = show(lab, Timeline())
             if arguments.report:
                 with open(arguments.report, "w", encoding="utf-8") as file:

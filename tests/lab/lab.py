@@ -90,14 +90,33 @@ class Member:
             "policy": {"rules": RULES},
             "nat": {"rules": NAT_RULES},
             "sessions": {"max": 65536, "half_open_max": 16384},
+            **self.engine_config(),
         }
+
+    def engine_config(self):
+        """The emulated card that the build has made, if this member has one."""
+        driver = self.lab.card_drivers[self.id - 1]
+        if driver is None:
+            return {}
+        return {"engine": {"kind": "CARD", "card": {
+            "driver": driver, "device": "emulated", "emulation": os.path.join(self.lab.build, "emulation"),
+            "bitstream": os.path.join(self.lab.build, "bitstreams", "phalanx-sw_emu.xclbin"), "allow_unsigned": True}}}
+
+    def card_decides(self):
+        """Whether the card does the work, as the log has it; always so without a card."""
+        if self.lab.card_drivers[self.id - 1] is None:
+            return True
+        with open(self.log_file, encoding="utf-8", errors="replace") as file:
+            told = [line for line in file if " card emulated: " in line or " runs as member " in line]
+        return bool(told) and "the card decides" in told[-1]
 
     def start(self):
         """Starts the daemon; its log goes on at the end of the file."""
         with open(self.config_file, "w", encoding="utf-8") as file:
             yaml.safe_dump(self.config(), file, sort_keys=False)
+        # What a card's process needs of files lies in the lab's folder, and goes with it.
         self.process = self.lab.spawn(self.name, [self.lab.program("phalanxd"), "--config", self.config_file],
-                                      stderr=open(self.log_file, "ab"))
+                                      stderr=open(self.log_file, "ab"), env={**os.environ, "TMPDIR": self.lab.folder})
 
     def signal(self, number):
         os.kill(self.process.pid, number)
@@ -195,8 +214,12 @@ NAT_RULES = [
 class Lab:
     """The networks, and what runs in them. A context manager."""
 
-    def __init__(self, build, keep=False):
+    # What --engine says: each member's card driver, None for the CPU engine.
+    ENGINES = {"cpu": (None, None), "xrt": ("XRT", "XRT"), "opencl": ("OPENCL", "OPENCL"), "mixed": ("XRT", None)}
+
+    def __init__(self, build, keep=False, engine="cpu"):
         self.build = os.path.abspath(build)
+        self.card_drivers = self.ENGINES[engine]
         self.prefix = f"px{os.getpid()}-"
         self.keep = keep
         self.folder = None
@@ -330,6 +353,10 @@ class Lab:
 
     def wait_pair(self, seconds=PATIENCE_S):
         return wait_for("healthy pair (one ACTIVE, one STANDBY)", self.pair, seconds)
+
+    def wait_cards(self, seconds=60):
+        """Until every card that there is does the work of its member."""
+        wait_for("cards that decide", lambda: all(m.card_decides() for m in self.members), seconds, 0.1)
 
     def logs(self, lines=40):
         """The ends of the daemons' logs, for whoever looks into a failure."""
