@@ -39,6 +39,19 @@ ExitCode links(Client& client);
 ExitCode health(Client& client);
 ExitCode version(Client& client);
 
+struct CardFlags {
+  std::string card;      // device; empty: the member's only one
+  std::string file;      // load: the xclbin
+  std::string manifest;  // load: beside it if empty
+};
+ExitCode cards_list(Client& client);
+// Sends the file and shows how far the member is.
+ExitCode cards_load(Client& client, const CardFlags& flags);
+// kExitDegraded if a test failed.
+ExitCode cards_self_test(Client& client, const CardFlags& flags);
+ExitCode cards_sensors(Client& client, const CardFlags& flags);
+ExitCode cards_reset(Client& client, const CardFlags& flags);
+
 struct KeysOptions {
   std::string folder;
   std::vector<std::string> members;

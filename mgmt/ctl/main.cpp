@@ -49,6 +49,7 @@ class CommandLine {
     add_cluster();
     add_session();
     add_system();
+    add_cards();
     add_keys();
   }
 
@@ -129,6 +130,27 @@ class CommandLine {
     add_command(app_, "version", "what the member runs")->callback([this] { chosen_.command = version; });
   }
 
+  void add_card_command(CLI::App& cards, const char* name, const char* help,
+                        ExitCode (*act)(Client&, const CardFlags&)) {
+    CLI::App* command = add_command(cards, name, help);
+    command->add_option("--card", card_.card, "device, such as 0000:65:00.1; default: the member's only one");
+    if (act == &cards_load) {
+      command->add_option("FILE", card_.file, "the xclbin")->required();
+      command->add_option("--manifest", card_.manifest, "its manifest, if not beside it");
+    }
+    command->callback([this, act] { chosen_.command = [this, act](Client& c) { return act(c, card_); }; });
+  }
+
+  void add_cards() {
+    CLI::App* cards = add_command(app_, "cards", "accelerator cards");
+    cards->require_subcommand(1);
+    add_command(*cards, "list", "what they are and do")->callback([this] { chosen_.command = cards_list; });
+    add_card_command(*cards, "load", "put a bitstream on a card while the gateway runs", cards_load);
+    add_card_command(*cards, "self-test", "run each kernel on known answers", cards_self_test);
+    add_card_command(*cards, "sensors", "what the card says of itself", cards_sensors);
+    add_card_command(*cards, "reset", "reset a card and take it back into use", cards_reset);
+  }
+
   void add_keys() {
     CLI::App* keys = add_command(app_, "keys", "certificates and the cluster key");
     keys->require_subcommand(1);
@@ -147,6 +169,7 @@ class CommandLine {
   std::string reason_;
   uint64_t limit_ = 100;
   FilterFlags filter_;
+  CardFlags card_;
   KeysOptions keys_;
 };
 

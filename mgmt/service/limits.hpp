@@ -7,7 +7,7 @@
 
 namespace phalanx::mgmt {
 
-inline constexpr int kThreadsMax = 32;   // gRPC's own: 8 watchers, 7 joiners with a reader each, the rest short calls
+inline constexpr int kThreadsMax = 32;   // gRPC's own: 8 watchers, 7 joiners with a reader each, 1 a card, short calls
 inline constexpr int kWatchersMax = 8;   // streams of Cluster.Watch
 inline constexpr int kFullSyncsMax = 7;  // streams of Sync.FullSync: 8 members less this one
 inline constexpr int kStreamsMax = 32;   // calls at once of one connection
@@ -20,8 +20,10 @@ inline constexpr int kSessionsPerMessage = 64;             // of List: some 10 K
 inline constexpr absl::Duration kPollInterval =
     absl::Milliseconds(100);                                          // how soon a stream notices cancel and shutdown
 inline constexpr absl::Duration kConfirmTimeout = absl::Seconds(30);  // a joiner that installs 2 MiB slower is stuck
-inline constexpr absl::Duration kCloseTimeout = absl::Seconds(2);     // for the joiner's last word
-inline constexpr absl::Duration kShutdownMax = absl::Seconds(2);      // then calls are cancelled
+// A file of 512 MiB in that time is 14 Mbit/s; nobody else can work on the card meanwhile.
+inline constexpr absl::Duration kUploadTimeout = absl::Minutes(5);
+inline constexpr absl::Duration kCloseTimeout = absl::Seconds(2);  // for the joiner's last word
+inline constexpr absl::Duration kShutdownMax = absl::Seconds(2);   // then calls are cancelled
 
 }  // namespace phalanx::mgmt
 

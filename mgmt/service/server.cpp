@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mgmt/service/cards_service.hpp"
 #include "mgmt/service/limits.hpp"
 #include "mgmt/service/peer.hpp"
 #include "mgmt/service/services.hpp"
@@ -56,7 +57,8 @@ class GrpcServer final : public Server {
         cluster_(control, admission_),
         sessions_(control, admission_),
         system_(control, admission_),
-        sync_(control, admission_) {}
+        sync_(control, admission_),
+        cards_(control, admission_) {}
   ~GrpcServer() override { shutdown(); }
 
   absl::Status listen(const v1::Management& management) {
@@ -70,7 +72,8 @@ class GrpcServer final : public Server {
     const absl::Status added = add_listeners(management, builder, selected);
     if (!added.ok()) return added;
     for (grpc::Service* service : {static_cast<grpc::Service*>(&cluster_), static_cast<grpc::Service*>(&sessions_),
-                                   static_cast<grpc::Service*>(&system_), static_cast<grpc::Service*>(&sync_)}) {
+                                   static_cast<grpc::Service*>(&system_), static_cast<grpc::Service*>(&sync_),
+                                   static_cast<grpc::Service*>(&cards_)}) {
       builder.RegisterService(service);
     }
     const PrivateFiles private_files;
@@ -117,6 +120,7 @@ class GrpcServer final : public Server {
     }
     cluster_.stop();
     sync_.stop();
+    cards_.stop();
     server_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownMax));
     server_->Wait();
   }
@@ -184,6 +188,7 @@ class GrpcServer final : public Server {
   SessionsService sessions_;
   SystemService system_;
   SyncService sync_;
+  CardsService cards_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<int> ports_;
 
