@@ -2,6 +2,9 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -20,6 +23,24 @@ namespace {
 
 // A generation is what a session's order has beside the version.
 constexpr uint64_t kGenerationMax = ~uint64_t{0} >> hls::kVersionBits;
+
+// Completions asked for ahead: each is in the other core's cache, some 100 ns away, and a core can wait for 10 to 16
+// lines at a time.
+constexpr size_t kCompletionsAhead = 16;
+
+// Copies `bytes`, a multiple of 16, to `to`, whose lines are in another core's cache: written around our own, they need
+// not be fetched first. The store fence before they are published is in here.
+void copy_past_cache(void* to, const void* from, size_t bytes) {
+#if defined(__SSE2__)
+  auto* const target = static_cast<__m128i*>(to);
+  const auto* const source = static_cast<const __m128i*>(from);
+  for (size_t i = 0; i < bytes / sizeof(__m128i); ++i) _mm_stream_si128(target + i, _mm_loadu_si128(source + i));
+  _mm_sfence();
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+static_assert(sizeof(abi::Operation) % 16 == 0, "whole stores");
 
 }  // namespace
 
@@ -95,8 +116,8 @@ absl::Status CardClient::post(const Batch& batch, Pending& pending) {
     return absl::ResourceExhaustedError("card: the rings are full");
   }
   card::Shared& shared = *memory_->get();
-  std::memcpy(static_cast<void*>(shared.operations + pending.operation_first), batch.operations.data(),
-              operations * sizeof(abi::Operation));
+  copy_past_cache(shared.operations + pending.operation_first, batch.operations.data(),
+                  operations * sizeof(abi::Operation));
   if (records != 0) {
     std::memcpy(static_cast<void*>(shared.records + record_first), batch.records.data(), records * sizeof(abi::Record));
   }
@@ -201,8 +222,9 @@ std::optional<std::string> CardClient::take_completions(Pending& pending) {
   const absl::Span<abi::Completion> completions = pending.batch.completions;
   uint32_t output_used = 0;
   uint32_t changed = 0;
+  for (size_t i = 0; i < kCompletionsAhead; ++i) __builtin_prefetch(from + i);
   for (size_t i = 0; i < completions.size(); ++i) {
-    __builtin_prefetch(from + i + 8);
+    __builtin_prefetch(from + i + kCompletionsAhead);
     abi::Completion& completion = completions[i];
     std::memcpy(static_cast<void*>(&completion), from + i, sizeof(completion));
     const abi::Operation& operation = pending.batch.operations[i];
