@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kTendWatchNs = 10'000'000;       // an idle card's process is looked at so often
 constexpr int64_t kForgiveNs = 60'000'000'000;     // so long without a fault, and the back-off starts anew
 constexpr int kStopTurns = 100, kStopTurnMs = 10;  // 1 s for the process to end by itself
+constexpr int64_t kStopNs = int64_t{kStopTurns} * kStopTurnMs * 1'000'000;
 
 int64_t steady_ns() {
   timespec now;
@@ -58,6 +59,30 @@ void CardClient::stop() {
   state_ = CardState::kStopped;
 }
 
+void CardClient::begin_stop() {
+  wanted_ = false;
+  if (process_) {
+    memory_->get()->header.stop.store(1, std::memory_order_release);
+    wake();
+    kill_ns_ = -1;
+  }
+  forget_table();
+  state_ = CardState::kStopped;
+}
+
+// Whether no process is left; one that was told to stop and does not is killed.
+bool CardClient::process_gone(int64_t now_ns) {
+  if (!process_) return true;
+  if (process_->ended()) {
+    process_.reset();
+    return true;
+  }
+  if (state_ != CardState::kStopped) return false;
+  if (kill_ns_ < 0) kill_ns_ = now_ns + kStopNs;
+  if (now_ns >= kill_ns_) process_->kill();
+  return false;
+}
+
 void CardClient::fail(CardFaultKind kind, std::string what) {
   fault_ = {kind, std::move(what)};
   state_ = CardState::kFaulted;
@@ -93,8 +118,7 @@ void CardClient::tend(int64_t now_ns) {
     return;
   }
   // Two processes never share a card: the old one has to be gone first.
-  if (!wanted_ || (process_ && !process_->ended())) return;
-  process_.reset();
+  if (!process_gone(now_ns) || !wanted_) return;
   if (state_ == CardState::kFaulted && restart_ns_ == 0) {
     back_off_ns_ =
         back_off_ns_ == 0 ? options_.back_off_first_ns : std::min(2 * back_off_ns_, options_.back_off_longest_ns);

@@ -73,6 +73,9 @@ class CardClient final : public CardAccelerator {
   pid_t process_id() const { return process_ ? process_->id() : 0; }
   // Ends the card's process and starts no other one until start().
   void stop();
+  // The same without the wait, for a thread that forwards: state() is kStopped at once, tend() sees to it that the
+  // process ends within 1 s, by force then, and process_id() is 0 when it has. Nothing may be in flight.
+  void begin_stop();
   void start() { wanted_ = true; }
 
  private:
@@ -108,6 +111,7 @@ class CardClient final : public CardAccelerator {
   void fail(CardFaultKind kind, std::string what);
   absl::Status launch(int64_t now_ns);
   void watch_start(int64_t now_ns);
+  bool process_gone(int64_t now_ns);
   void forget_table();
   std::string refusal() const;
 
@@ -118,6 +122,7 @@ class CardClient final : public CardAccelerator {
   CardFault fault_;
   CardClientCounters counters_;
   bool wanted_ = true;
+  int64_t kill_ns_ = -1;  // when a process that was told to stop is killed; -1: not known yet
   uint64_t incarnation_ = 0;
   int64_t started_ns_ = 0, restart_ns_ = 0, back_off_ns_ = 0, watched_ns_ = 0;
 

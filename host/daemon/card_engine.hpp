@@ -58,7 +58,11 @@ class CardEngine final : public Accelerator {
   // is then in place, and sessions go back.
   void release_card() { offload_->move_to_cpu(); }
   bool card_released() const { return status().state == OffloadState::kCpu; }
-  void stop_card() { client_->stop(); }
+  // Does not wait: card_stopped() says when the process has ended.
+  void stop_card() { client_->begin_stop(); }
+  bool card_stopped() const { return client_->process_id() == 0; }
+  // The latest of the card's process; kNone if there never was one.
+  const CardFault& card_fault() const { return client_->last_fault(); }
   void use_card();
 
  private:
