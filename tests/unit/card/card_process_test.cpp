@@ -1,11 +1,11 @@
 // Real processes: phalanx-card with the CPU's engine in it, killed, stopped, and answering garbage.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <fstream>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "drivers/card/card_client.hpp"
@@ -184,6 +184,36 @@ TEST_F(CardProcess, IsInASessionOfItsOwnAndEndsWithItsClient) {
   EXPECT_EQ(getpgid(process), process);
   client_.reset();
   EXPECT_NE(::kill(process, 0), 0);
+}
+
+// A gateway that dies without a word: the test takes its orphan over, and sees it end.
+TEST_F(CardProcess, EndsWhenTheGatewayIsGone) {
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  const pid_t gateway = fork();
+  ASSERT_GE(gateway, 0);
+  if (gateway == 0) {
+    start();
+    reach(CardState::kReady);
+    const pid_t card = client_->process_id();
+    _exit(write(pipe_fds[1], &card, sizeof(card)) == sizeof(card) ? 0 : 1);
+  }
+  pid_t card = 0;
+  EXPECT_EQ(read(pipe_fds[0], &card, sizeof(card)), static_cast<ssize_t>(sizeof(card)));
+  EXPECT_EQ(waitpid(gateway, nullptr, 0), gateway);
+  int status = -1;
+  pid_t ended = 0;
+  for (int i = 0; i < 10'000 && ended == 0; ++i) {
+    ended = waitpid(card, &status, WNOHANG);
+    usleep(1000);
+  }
+  EXPECT_EQ(ended, card);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  if (ended == 0) ::kill(card, SIGKILL);
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 TEST_F(CardProcess, SaysWhyItCannotStart) {
