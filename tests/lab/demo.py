@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import sys
 import threading
 import time
@@ -122,6 +123,24 @@ class Demo:
         self.say(f"  {active.name} goes on (SIGCONT): it must yield")
         active.resume()
 
+    def break_cards(self):
+        """What a member's own card does to traffic: the CPU engine goes on, and the role stays."""
+        if not any(self.lab.card_drivers):
+            return
+        active, _ = self.lab.wait_pair()
+        if active.card_process() is None:  # the one member that has a card is to be active
+            self.event("planned failover to the card", self.fail_over, planned=True)
+        self.event("card process killed", self.kill_card, changes=False)
+        self.event("card hangs", self.hang_card, changes=False)
+
+    def kill_card(self, active, _standby):
+        os.kill(active.card_process()[0], signal.SIGKILL)
+        wait_for("the CPU engine", lambda: not active.card_decides(), 10)
+
+    def hang_card(self, active, _standby):
+        active.card_fault("hang", 1)
+        wait_for("the CPU engine", lambda: not active.card_decides(), 10)
+
     def run(self):
         self.say("two members start")
         active, standby = self.lab.start_members()
@@ -135,6 +154,7 @@ class Demo:
         self.event("kill -9", self.kill)
         self.event("links cut", self.cut)
         self.event("SIGSTOP, SIGCONT", self.pause)
+        self.break_cards()
         return self.finish()
 
     def finish(self):

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -109,6 +110,31 @@ class Member:
         with open(self.log_file, encoding="utf-8", errors="replace") as file:
             told = [line for line in file if " card emulated: " in line or " runs as member " in line]
         return bool(told) and "the card decides" in told[-1]
+
+    def card_process(self):
+        """(pid, run directory) of this member's phalanx-card; None if there is none."""
+        children = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(children) if os.path.isdir(children) else ():
+            with open(f"{children}/{task}/children", encoding="ascii") as file:
+                pids = file.read().split()
+            for pid in pids:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    variables = dict(entry.split(b"=", 1) for entry in file.read().split(b"\0") if b"=" in entry)
+                directory = variables.get(b"PHALANX_CARD_RUN_DIRECTORY")
+                if directory:
+                    return int(pid), directory.decode()
+        return None
+
+    def card_fault(self, name, value):
+        """Switches a fault of the emulated card (docs/emulated-card.md)."""
+        _, directory = self.card_process()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+            control.settimeout(2)
+            control.connect(os.path.join(directory, "card.sock"))
+            control.sendall(f"fault {name} {value}\n".encode())
+            answer = control.recv(256).decode()
+        if not answer.startswith("ok"):
+            raise LabError(f"the emulated card refuses fault {name}: {answer.strip()}")
 
     def start(self):
         """Starts the daemon; its log goes on at the end of the file."""
