@@ -108,7 +108,7 @@ class Member:
         if self.lab.card_drivers[self.id - 1] is None:
             return True
         with open(self.log_file, encoding="utf-8", errors="replace") as file:
-            told = [line for line in file if " card emulated: " in line or " runs as member " in line]
+            told = [line for line in file if " card emulated: " in line]
         return bool(told) and "the card decides" in told[-1]
 
     def card_process(self):
