@@ -18,8 +18,6 @@ constexpr char kEmulated[] = "emulated";
 constexpr uint32_t kPollsBeforeYield = 256;
 // Where a real card's XRT is, by its own documentation.
 constexpr char kSystemXrt[] = "/opt/xilinx/xrt";
-// The device model on a machine whose cores are busy has been seen to take this long for a run.
-constexpr int64_t kEmulatedLimitNs = 2'000'000'000;
 
 std::string variable(const std::string& name, const std::string& value) { return absl::StrCat(name, "=", value); }
 
@@ -96,7 +94,7 @@ absl::StatusOr<std::unique_ptr<CardEngine>> CardEngine::create(const EngineConfi
   client.config = config;
   client.argv = *std::move(arguments);
   client.environment = *std::move(environment);
-  client.batch_limit_ns = card.device() == kEmulated ? kEmulatedLimitNs : int64_t{card.batch_limit_ms()} * 1'000'000;
+  client.batch_limit_ns = int64_t{card.batch_limit_ms()} * 1'000'000;
   auto engine = std::unique_ptr<CardEngine>(new CardEngine(card, *std::move(directory)));
   auto cpu = CpuEngine::create(config);
   if (!cpu.ok()) return cpu.status();

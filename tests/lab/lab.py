@@ -101,7 +101,8 @@ class Member:
             return {}
         return {"engine": {"kind": "CARD", "card": {
             "driver": driver, "device": "emulated", "emulation": os.path.join(self.lab.build, "emulation"),
-            "bitstream": os.path.join(self.lab.build, "bitstreams", "phalanx-sw_emu.xclbin"), "allow_unsigned": True}}}
+            "bitstream": os.path.join(self.lab.build, "bitstreams", "phalanx-sw_emu.xclbin"), "allow_unsigned": True,
+            "batch_limit_ms": 250}}}  # the emulated card shares its cores with all of the lab
 
     def card_decides(self):
         """Whether the card does the work, as the log has it; always so without a card."""
