@@ -246,6 +246,7 @@ class Lab:
 
     def __init__(self, build, keep=False, engine="cpu"):
         self.build = os.path.abspath(build)
+        self.engine = engine
         self.card_drivers = self.ENGINES[engine]
         self.prefix = f"px{os.getpid()}-"
         self.keep = keep
