@@ -13,16 +13,20 @@
 //              one access a cycle a port; IPv6 32 B of long rewrite. At 148.8 M/s that is 9.5 GB/s a port, 57 GB/s in
 //              all, of 64-byte random accesses: each port needs a group of HBM channels of its own. Host: 96 B in,
 //              64 B out.
-// INSERT, DELETE, APPLY one by one: 4 to 12 reads of memory that wait for each other, 0.4 to 1.1 k cycles, up to
-// 2 reads a bucket more when entries have to move (256 buckets at most). AGE: one record a cycle, and some 5 reads for
-// each session that it ends.
-// Resources expected: 70-100 k LUT, most of them tracking (about 15 k), recent-writes compare (256 x 30 bits, 4 k), two
-// SipHash pipelines and the change logic; 60-90 k registers; 130 BRAM36 (FIFOs of 128 x 0.5-1 kbit, and 256 records of
-// 1024 bits in the store: 15); DSP under 20 (reduction of hashes to buckets).
+// INSERT, DELETE, APPLY in windows of up to 32 in a row (session_engine/window.hpp): one after the other, on lines read
+//              ahead for all of them; some six memory latencies a window and 60 to 130 cycles a change, of which
+//              hashing takes 24 a key. By itself a change costs 0.5 to 0.6 k cycles. What was not read ahead waits for
+//              memory: an entry that has to move, 2 reads a bucket that is looked at (256 buckets at most).
+// AGE: one record a cycle, and some 5 reads for each session that it ends.
+// Measured figures of the model: docs/performance.md, "The card".
+// Resources expected: 70-100 k LUT, most of them tracking (about 15 k), recent-writes compare (256 x 30 bits, 4 k), the
+// same of held lines (224 x 32 bits), two SipHash pipelines and the change logic; 60-90 k registers; 190 BRAM36 (FIFOs
+// of 128 x 0.5-1 kbit; 256 records of 1024 bits in the store: 15; a window and its lines: 60); DSP under 20 (reduction
+// of hashes to buckets).
 #include "kernels/session_engine/session_engine.hpp"
 
-#include "kernels/session_engine/change.hpp"
 #include "kernels/session_engine/lookup.hpp"
+#include "kernels/session_engine/window.hpp"
 
 namespace phalanx {
 namespace session_engine {
@@ -34,17 +38,6 @@ static abi::Operation read_operation(const Line* operations, uint32_t index) {
   const Line low = operations[at];
   const Line high = operations[at + 1];
   return operation_of(operation_words((index & 1) != 0, low, high));
-}
-
-// Record `index`, three lines at once.
-static abi::Record read_record_of_batch(const Line* records, uint32_t index) {
-  PHALANX_MEMORY_WAIT();
-  PHALANX_STEP(2);
-  const uint64_t at = record_line(index);
-  const Line low = records[at];
-  const Line middle = records[at + 1];
-  const Line high = records[at + 2];
-  return record_of((index & 1) != 0, low, middle, high);
 }
 
 static LookupConfig lookup_config(const abi::TableState& state) {
@@ -67,26 +60,6 @@ static LookupConfig lookup_config(const abi::TableState& state) {
   return config;
 }
 
-// An operation that is not LOOKUP.
-static Completion change(const abi::Operation& operation, const Line* records, PHALANX_TABLE_PARAMETERS) {
-#pragma HLS inline off
-  const bool takes_record = operation.opcode == abi::Opcode::kInsert || operation.opcode == abi::Opcode::kApply;
-  abi::Record record = {};
-  if (takes_record) record = read_record_of_batch(records, operation.record);
-  switch (operation.opcode) {
-    case abi::Opcode::kInsert:
-      return insert(record, operation.packet, PHALANX_TABLE);
-    case abi::Opcode::kApply:
-      return apply(record, PHALANX_TABLE);
-    case abi::Opcode::kDelete:
-      return erase(operation.packet.key, PHALANX_TABLE);
-    case abi::Opcode::kAge:
-      return age(operation.argument, operation.count, PHALANX_TABLE);
-    default:  // EXTRACT and SCAN are state_delta's
-      return completion_with(Result::kInvalid);
-  }
-}
-
 static void count_lookups(const LookupCounts& counts, abi::TableState& state) {
   state.logged = counts.logged;
   state.log_overflow += counts.log_overflow;
@@ -94,7 +67,8 @@ static void count_lookups(const LookupCounts& counts, abi::TableState& state) {
   state.half_open += counts.half_open;
 }
 
-// The batch: stretches of LOOKUPs through the pipeline, everything else by itself.
+// The batch: stretches of LOOKUPs through the pipeline, changes in windows, AGE by itself. EXTRACT and SCAN are
+// state_delta's.
 static void run(uint32_t operation_count, const Line* operations, const Line* records, Line* completions,
                 PHALANX_TABLE_PARAMETERS) {
   for (uint32_t at = 0; at < operation_count;) {
@@ -105,9 +79,13 @@ static void run(uint32_t operation_count, const Line* operations, const Line* re
                   session_a, session_b, session_a_out, session_b_out, wide, change_log, counts);
       count_lookups(counts, state);
       at += counts.lookups;
+    } else if (in_window(operation.opcode)) {
+      at += run_window(operation, operations, records, at, operation_count, completions, PHALANX_TABLE);
     } else {
       PHALANX_STEP(1);
-      completions[at] = completion_line(change(operation, records, PHALANX_TABLE));
+      const bool is_age = operation.opcode == abi::Opcode::kAge;
+      completions[at] = completion_line(is_age ? age(operation.argument, operation.count, PHALANX_TABLE)
+                                               : completion_with(Result::kInvalid));
       ++at;
     }
   }
@@ -152,7 +130,9 @@ extern "C" void session_engine(const phalanx::abi::Line* operations, const phala
   table.error = phalanx::session_engine::state_error(table);
   if (table.error == phalanx::abi::kTableErrorNone) {
     table.now_ms = now_ms;  // that it never goes back is the host's to see to: card_table::Clock
-    phalanx::session_engine::run(operation_count, operations, records, completions, table, buckets_first,
+    phalanx::session_engine::Held held;
+    phalanx::session_engine::hold_nothing(held);
+    phalanx::session_engine::run(operation_count, operations, records, completions, table, held, buckets_first,
                                  buckets_second, session_a, session_b, session_a_out, session_b_out, wide, change_log,
                                  free_slot);
     table.wide_used_end = table.used_end;

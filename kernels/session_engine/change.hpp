@@ -25,11 +25,11 @@ inline void count_unlinked(uint8_t session_state, abi::TableState& state) {
 }
 
 // Takes a session out of the index.
-inline void unlink_session(uint32_t slot, const Stored& stored, abi::TableState& state, Bucket* buckets_first,
-                           Bucket* buckets_second) {
+inline void unlink_session(uint32_t slot, const Stored& stored, abi::TableState& state, Held& held,
+                           Bucket* buckets_first, Bucket* buckets_second) {
   const SecondKey second = second_key(stored.session, stored.wide);
-  erase_entry(hash_of(stored.session.key, state), slot, false, state, buckets_first, buckets_second);
-  if (second.exists) erase_entry(hash_of(second.key, state), slot, true, state, buckets_first, buckets_second);
+  erase_entry(hash_of(stored.session.key, state), slot, false, state, held, buckets_first, buckets_second);
+  if (second.exists) erase_entry(hash_of(second.key, state), slot, true, state, held, buckets_first, buckets_second);
   count_unlinked(stored.session.state, state);
 }
 
@@ -37,32 +37,33 @@ inline void unlink_session(uint32_t slot, const Stored& stored, abi::TableState&
 inline void end_session(uint32_t slot, Stored& stored, PHALANX_TABLE_PARAMETERS) {
 #pragma HLS inline off
   (void)session_a, (void)session_b, (void)wide, (void)free_slot;
-  unlink_session(slot, stored, state, buckets_first, buckets_second);
+  unlink_session(slot, stored, state, held, buckets_first, buckets_second);
   stored.session.state = hls::kStateDeleted;
   stored.session.order = hls::next_version(stored.session.order);
   log_change(slot, stored.session, state, change_log);
-  write_record(slot, stored.session, session_a_out, session_b_out);
+  write_record(slot, stored.session, held, session_a_out, session_b_out);
 }
 
 // The session goes without a word in the change log.
 inline void remove_session(uint32_t slot, Stored& stored, PHALANX_TABLE_PARAMETERS) {
 #pragma HLS inline off
   (void)session_a, (void)session_b, (void)wide, (void)change_log;
-  unlink_session(slot, stored, state, buckets_first, buckets_second);
-  release_slot(slot, stored.session, state, session_a_out, session_b_out, free_slot);
+  unlink_session(slot, stored, state, held, buckets_first, buckets_second);
+  release_slot(slot, stored.session, state, held, session_a_out, session_b_out, free_slot);
 }
 
 // A slot for a new session with its entries in the index, kNone and nothing changed if there is no room. The record is
 // written by the caller.
 inline uint32_t allocate(const Session& session, const WideNat& wide_nat, uint64_t hash, abi::TableState& state,
-                         Bucket* buckets_first, Bucket* buckets_second, const uint32_t* free_slot) {
+                         Held& held, Bucket* buckets_first, Bucket* buckets_second, const uint32_t* free_slot) {
 #pragma HLS inline off
-  const uint32_t slot = next_slot(state, free_slot);
+  const uint32_t slot = next_slot(state, held, free_slot);
   if (slot == kNone) return kNone;
   const SecondKey second = second_key(session, wide_nat);
-  if (!insert_entry(hash, slot, false, state, buckets_first, buckets_second)) return kNone;
-  if (second.exists && !insert_entry(hash_of(second.key, state), slot, true, state, buckets_first, buckets_second)) {
-    erase_entry(hash, slot, false, state, buckets_first, buckets_second);
+  if (!insert_entry(hash, slot, false, state, held, buckets_first, buckets_second)) return kNone;
+  if (second.exists &&
+      !insert_entry(hash_of(second.key, state), slot, true, state, held, buckets_first, buckets_second)) {
+    erase_entry(hash, slot, false, state, held, buckets_first, buckets_second);
     return kNone;
   }
   take_slot(slot, state);
@@ -89,6 +90,7 @@ inline Completion insert(const abi::Record& record, const hls::PacketMeta& packe
     return completion_with(Result::kExists);
   }
   const uint32_t now_ms = static_cast<uint32_t>(state.now_ms);
+  PHALANX_STEP(kDecideCycles);
   const hls::Track track = hls::open_session_at_once(session, packet, now_ms, track_config(state));
   if (!track.pass) {
     Completion completion = completion_with(Result::kDrop);
@@ -100,7 +102,7 @@ inline Completion insert(const abi::Record& record, const hls::PacketMeta& packe
     return completion_with(Result::kHalfOpen);
   }
   if (generation_of(session) == 0) session.order = (state.generation + 1) << hls::kVersionBits;
-  const uint32_t slot = allocate(session, stored.wide, hash, state, buckets_first, buckets_second, free_slot);
+  const uint32_t slot = allocate(session, stored.wide, hash, state, held, buckets_first, buckets_second, free_slot);
   if (slot == kNone) {
     ++state.refused_full;
     return completion_with(Result::kFull);
@@ -108,7 +110,7 @@ inline Completion insert(const abi::Record& record, const hls::PacketMeta& packe
   if (generation_of(session) > state.generation) state.generation = generation_of(session);
   ++state.inserted;
   if (track.log) log_change(slot, session, state, change_log);
-  write_stored(slot, stored, session_a_out, session_b_out, wide);
+  write_stored(slot, stored, held, session_a_out, session_b_out, wide);
   return describe(track, slot, session, stored.wide, packet, 0);
 }
 
@@ -159,10 +161,10 @@ inline Result install(Stored& stored, uint32_t& slot, PHALANX_TABLE_PARAMETERS) 
 #pragma HLS inline off
   Conflicts conflicts = find_conflicts(stored.session, stored.wide, kNone, PHALANX_TABLE);
   if (conflicts.yield) return Result::kStale;
-  slot = allocate(stored.session, stored.wide, hash_of(stored.session.key, state), state, buckets_first, buckets_second,
-                  free_slot);
+  slot = allocate(stored.session, stored.wide, hash_of(stored.session.key, state), state, held, buckets_first,
+                  buckets_second, free_slot);
   if (slot == kNone) return Result::kFull;
-  write_stored(slot, stored, session_a_out, session_b_out, wide);
+  write_stored(slot, stored, held, session_a_out, session_b_out, wide);
   remove_conflicts(conflicts, PHALANX_TABLE);
   return Result::kDone;
 }
@@ -179,14 +181,14 @@ inline Result replace(uint32_t slot, const Stored& old, Stored& stored, PHALANX_
   if (!same_second) conflicts = find_conflicts(stored.session, stored.wide, slot, PHALANX_TABLE);
   if (conflicts.yield) return Result::kStale;
   if (!same_second && new_second.exists &&
-      !insert_entry(hash_of(new_second.key, state), slot, true, state, buckets_first, buckets_second)) {
+      !insert_entry(hash_of(new_second.key, state), slot, true, state, held, buckets_first, buckets_second)) {
     return Result::kFull;
   }
   if (!same_second && old_second.exists) {
-    erase_entry(hash_of(old_second.key, state), slot, true, state, buckets_first, buckets_second);
+    erase_entry(hash_of(old_second.key, state), slot, true, state, held, buckets_first, buckets_second);
   }
   state.half_open += half_open(stored.session.state) - half_open(old.session.state);
-  write_stored(slot, stored, session_a_out, session_b_out, wide);
+  write_stored(slot, stored, held, session_a_out, session_b_out, wide);
   remove_conflicts(conflicts, PHALANX_TABLE);
   return Result::kDone;
 }
@@ -199,6 +201,7 @@ inline Completion apply(const abi::Record& record, PHALANX_TABLE_PARAMETERS) {
   if (generation_of(record.session) > state.generation) state.generation = generation_of(record.session);
   Found found = find(record.session.key, hash_of(record.session.key, state), PHALANX_TABLE);
   const bool exists = found.exists && !found.translated;
+  PHALANX_STEP(kDecideCycles);
   const hls::ApplyDecision decision =
       hls::decide_apply(exists, found.stored.session, record.session, static_cast<uint32_t>(state.now_ms));
   Stored stored = {decision.session, record.wide};
@@ -273,7 +276,7 @@ inline Completion age(uint64_t first, uint64_t count, PHALANX_TABLE_PARAMETERS) 
     at = find_timed_out(at, end, state, session_a, timed_out, found);
     for (uint32_t i = 0; i < kAgeChunk; ++i) {
       if (i >= found) break;
-      Stored stored = read_record(timed_out[i], session_a, session_b, wide);
+      Stored stored = read_record(timed_out[i], held, session_a, session_b, wide);
       end_session(timed_out[i], stored, PHALANX_TABLE);
       ++state.aged;
       ++completion.count;

@@ -4,6 +4,7 @@
 #define PHALANX_KERNELS_SESSION_ENGINE_FIND_SESSION_HPP
 
 #include "hls/nat_circuit.hpp"
+#include "hls/track_types.hpp"
 #include "kernels/session_engine/index.hpp"
 #include "kernels/session_engine/tokens.hpp"
 

@@ -51,22 +51,29 @@ inline uint32_t free_way(const Bucket& bucket) {
   return way;
 }
 
-inline Bucket read_bucket(bool second, uint32_t at, const Bucket* buckets_first, const Bucket* buckets_second) {
-  return second ? buckets_second[at] : buckets_first[at];
+// The two buckets of `hash`, both at once.
+struct TwoBuckets {
+  Bucket first;
+  Bucket second;
+};
+inline TwoBuckets both_buckets(uint64_t hash, uint64_t buckets, const Held& held, const Bucket* buckets_first,
+                               const Bucket* buckets_second) {
+  const uint32_t home = first_bucket(hash, buckets);
+  const uint32_t other = second_bucket(hash, buckets);
+  if (!holds_bucket(held, false, home) || !holds_bucket(held, true, other)) PHALANX_MEMORY_WAIT();
+  const TwoBuckets two = {bucket_line(held, false, home, buckets_first, buckets_second),
+                          bucket_line(held, true, other, buckets_first, buckets_second)};
+  return two;
 }
 
 // Not inlined, as write_record(): what reads the bucket next comes after.
-inline void write_entry(bool second, uint32_t at, uint32_t way, uint64_t entry, Bucket* buckets_first,
+inline void write_entry(bool second, uint32_t at, uint32_t way, uint64_t entry, Held& held, Bucket* buckets_first,
                         Bucket* buckets_second) {
 #pragma HLS inline off
   PHALANX_STEP(1);
-  Bucket bucket = read_bucket(second, at, buckets_first, buckets_second);
+  Bucket bucket = bucket_line(held, second, at, buckets_first, buckets_second);
   bucket.word[way & (kWays - 1)] = entry == 0 ? 0 : second ? entry & ~abi::kEntryHome : entry | abi::kEntryHome;
-  if (second) {
-    buckets_second[at] = bucket;
-  } else {
-    buckets_first[at] = bucket;
-  }
+  put_bucket(held, second, at, bucket, buckets_first, buckets_second);
 }
 
 // What find() found.
@@ -88,7 +95,8 @@ inline void compare_entry(const hls::FlowKey& key, uint64_t entry, Found& found,
     ++state.impossible;
     return;
   }
-  const Stored stored = read_record(slot, session_a, session_b, wide);
+  PHALANX_STEP(kCompareCycles);
+  const Stored stored = read_record(slot, held, session_a, session_b, wide);
   if (!linked(stored.session.state) || !well_formed(stored.session)) {
     ++state.impossible;
     return;
@@ -106,9 +114,10 @@ inline void compare_entry(const hls::FlowKey& key, uint64_t entry, Found& found,
 inline Found find(const hls::FlowKey& key, uint64_t hash, PHALANX_TABLE_PARAMETERS) {
 #pragma HLS inline off
   Found found = {};
-  PHALANX_MEMORY_WAIT();
-  const Bucket first = buckets_first[first_bucket(hash, state.buckets)];
-  const Bucket second = buckets_second[second_bucket(hash, state.buckets)];
+  const TwoBuckets two = both_buckets(hash, state.buckets, held, buckets_first, buckets_second);
+  const Bucket first = two.first;
+  const Bucket second = two.second;
+  PHALANX_STEP(kFindCycles);
   const uint32_t mask = tag_matches(first, hash) | tag_matches(second, hash) << kWays;
   for (uint32_t i = 0; i < 2 * kWays; ++i) {
     if ((mask >> i & 1) == 0) continue;
@@ -123,18 +132,19 @@ inline Found find(const hls::FlowKey& key, uint64_t hash, PHALANX_TABLE_PARAMETE
 }
 
 // Into a free place of the two buckets of `hash`, the first array's before the second's.
-inline bool place_entry(uint64_t hash, uint64_t entry, const abi::TableState& state, Bucket* buckets_first,
+inline bool place_entry(uint64_t hash, uint64_t entry, const abi::TableState& state, Held& held, Bucket* buckets_first,
                         Bucket* buckets_second) {
 #pragma HLS inline off
   const uint32_t home = first_bucket(hash, state.buckets);
   const uint32_t other = second_bucket(hash, state.buckets);
-  PHALANX_MEMORY_WAIT();
-  const uint32_t home_way = free_way(buckets_first[home]);
-  const uint32_t other_way = free_way(buckets_second[other]);
+  const TwoBuckets two = both_buckets(hash, state.buckets, held, buckets_first, buckets_second);
+  PHALANX_STEP(kPlaceCycles);
+  const uint32_t home_way = free_way(two.first);
+  const uint32_t other_way = free_way(two.second);
   if (home_way != kWays) {
-    write_entry(false, home, home_way, entry, buckets_first, buckets_second);
+    write_entry(false, home, home_way, entry, held, buckets_first, buckets_second);
   } else if (other_way != kWays) {
-    write_entry(true, other, other_way, entry, buckets_first, buckets_second);
+    write_entry(true, other, other_way, entry, held, buckets_first, buckets_second);
   }
   return home_way != kWays || other_way != kWays;
 }
@@ -149,26 +159,27 @@ struct Node {
 
 // Moves an entry to the free way `to_way` of its other bucket `to`: copied first, then cleared, so that it is in the
 // index all the time. False, and nothing moved, if it is not what belongs there.
-inline bool move_entry(const Node& from, uint32_t way, uint32_t to, uint32_t to_way, abi::TableState& state,
+inline bool move_entry(const Node& from, uint32_t way, uint32_t to, uint32_t to_way, abi::TableState& state, Held& held,
                        Bucket* buckets_first, Bucket* buckets_second) {
 #pragma HLS inline off
   const bool second = from.second != 0;
   PHALANX_MEMORY_WAIT();
-  const uint64_t entry = read_bucket(second, from.bucket, buckets_first, buckets_second).word[way & (kWays - 1)];
-  const uint64_t there = read_bucket(!second, to, buckets_first, buckets_second).word[to_way & (kWays - 1)];
+  const uint64_t entry = bucket_line(held, second, from.bucket, buckets_first, buckets_second).word[way & (kWays - 1)];
+  const uint64_t there = bucket_line(held, !second, to, buckets_first, buckets_second).word[to_way & (kWays - 1)];
   if (entry == 0 || there != 0 || other_bucket(from.bucket, abi::entry_tag(entry), state.buckets) != to) {
     ++state.impossible;
     return false;
   }
-  write_entry(!second, to, to_way, entry, buckets_first, buckets_second);
-  write_entry(second, from.bucket, way, 0, buckets_first, buckets_second);
+  write_entry(!second, to, to_way, entry, held, buckets_first, buckets_second);
+  write_entry(second, from.bucket, way, 0, held, buckets_first, buckets_second);
   ++state.moves;
   return true;
 }
 
 // Makes a place free in one of the two buckets of `hash`: breadth first to the nearest bucket that has one, then every
 // entry on the way moves one step, the last first. False if there is none within the bounded search.
-inline bool make_place(uint64_t hash, abi::TableState& state, Bucket* buckets_first, Bucket* buckets_second) {
+inline bool make_place(uint64_t hash, abi::TableState& state, Held& held, Bucket* buckets_first,
+                       Bucket* buckets_second) {
 #pragma HLS inline off
   Node nodes[kSearchNodes];
   const Node home = {first_bucket(hash, state.buckets), 0, 0, 0};
@@ -180,13 +191,13 @@ inline bool make_place(uint64_t hash, abi::TableState& state, Bucket* buckets_fi
   for (uint32_t n = 0; n < kSearchNodes && n < count && to_way == kWays; ++n) {
     const Node node = nodes[n];
     PHALANX_MEMORY_WAIT();
-    const Bucket bucket = read_bucket(node.second != 0, node.bucket, buckets_first, buckets_second);
+    const Bucket bucket = bucket_line(held, node.second != 0, node.bucket, buckets_first, buckets_second);
     PHALANX_MEMORY_WAIT();
     for (uint32_t w = 0; w < kWays; ++w) {
 #pragma HLS pipeline II = 1
       PHALANX_STEP(1);
       const uint32_t next = other_bucket(node.bucket, abi::entry_tag(bucket.word[w]), state.buckets);
-      const uint32_t free = free_way(read_bucket(node.second == 0, next, buckets_first, buckets_second));
+      const uint32_t free = free_way(bucket_line(held, node.second == 0, next, buckets_first, buckets_second));
       if (free != kWays && to_way == kWays) {
         at = n;
         way = w;
@@ -202,7 +213,7 @@ inline bool make_place(uint64_t hash, abi::TableState& state, Bucket* buckets_fi
   }
   if (to_way == kWays) return false;
   for (uint32_t m = 0; m < kMovesMax; ++m) {
-    if (!move_entry(nodes[at], way, to, to_way, state, buckets_first, buckets_second)) return false;
+    if (!move_entry(nodes[at], way, to, to_way, state, held, buckets_first, buckets_second)) return false;
     if (at < 2) return true;
     to = nodes[at].bucket;
     to_way = way;
@@ -214,13 +225,13 @@ inline bool make_place(uint64_t hash, abi::TableState& state, Bucket* buckets_fi
 
 // Enters a session under `hash`. False, and nothing lost or entered, if there is no place within the bounded search and
 // the stash.
-inline bool insert_entry(uint64_t hash, uint32_t slot, bool translated, abi::TableState& state, Bucket* buckets_first,
-                         Bucket* buckets_second) {
+inline bool insert_entry(uint64_t hash, uint32_t slot, bool translated, abi::TableState& state, Held& held,
+                         Bucket* buckets_first, Bucket* buckets_second) {
 #pragma HLS inline off
   const uint64_t entry = abi::make_entry(hash, slot, translated);
-  if (place_entry(hash, entry, state, buckets_first, buckets_second)) return true;
-  if (make_place(hash, state, buckets_first, buckets_second) &&
-      place_entry(hash, entry, state, buckets_first, buckets_second)) {
+  if (place_entry(hash, entry, state, held, buckets_first, buckets_second)) return true;
+  if (make_place(hash, state, held, buckets_first, buckets_second) &&
+      place_entry(hash, entry, state, held, buckets_first, buckets_second)) {
     return true;
   }
   if (state.stashed >= abi::kStashEntries) return false;
@@ -239,24 +250,25 @@ inline void drop_stash_entry(uint32_t at, abi::TableState& state) {
 
 // A place has become free: entries of the stash that can have it take it. From the last to the first, so that what
 // fills a gap has been tried.
-inline void unstash(abi::TableState& state, Bucket* buckets_first, Bucket* buckets_second) {
+inline void unstash(abi::TableState& state, Held& held, Bucket* buckets_first, Bucket* buckets_second) {
   for (uint32_t i = abi::kStashEntries; i > 0; --i) {
     if (i > state.stashed) continue;
     const abi::StashEntry one = state.stash[i - 1];
-    if (place_entry(one.hash, one.entry, state, buckets_first, buckets_second)) drop_stash_entry(i - 1, state);
+    if (place_entry(one.hash, one.entry, state, held, buckets_first, buckets_second)) drop_stash_entry(i - 1, state);
   }
 }
 
 // Takes out a session's entry under `hash`. That it isn't there is impossible, and counted.
-inline void erase_entry(uint64_t hash, uint32_t slot, bool translated, abi::TableState& state, Bucket* buckets_first,
-                        Bucket* buckets_second) {
+inline void erase_entry(uint64_t hash, uint32_t slot, bool translated, abi::TableState& state, Held& held,
+                        Bucket* buckets_first, Bucket* buckets_second) {
 #pragma HLS inline off
   const uint64_t entry = abi::make_entry(hash, slot, translated);
   const uint32_t home = first_bucket(hash, state.buckets);
   const uint32_t other = second_bucket(hash, state.buckets);
-  PHALANX_MEMORY_WAIT();
-  const Bucket first = buckets_first[home];
-  const Bucket second = buckets_second[other];
+  const TwoBuckets two = both_buckets(hash, state.buckets, held, buckets_first, buckets_second);
+  const Bucket first = two.first;
+  const Bucket second = two.second;
+  PHALANX_STEP(kPlaceCycles);
   uint32_t at = 2 * kWays;
   for (uint32_t i = 0; i < 2 * kWays; ++i) {
 #pragma HLS unroll
@@ -264,8 +276,8 @@ inline void erase_entry(uint64_t hash, uint32_t slot, bool translated, abi::Tabl
     if ((one & ~abi::kEntryHome) == entry) at = i;
   }
   if (at < 2 * kWays) {
-    write_entry(at >= kWays, at < kWays ? home : other, at & (kWays - 1), 0, buckets_first, buckets_second);
-    if (state.stashed != 0) unstash(state, buckets_first, buckets_second);
+    write_entry(at >= kWays, at < kWays ? home : other, at & (kWays - 1), 0, held, buckets_first, buckets_second);
+    if (state.stashed != 0) unstash(state, held, buckets_first, buckets_second);
     return;
   }
   for (uint32_t i = 0; i < abi::kStashEntries; ++i) {

@@ -38,6 +38,23 @@ const uint32_t kSearchNodes = 256;
 const uint32_t kMovesMax = 4;
 static_assert(2 + 16 + 128 + 1024 > kSearchNodes, "no node lies deeper than the fourth level");
 
+// INSERTs, DELETEs and APPLYs in a row that are carried out as a window: what they will need is read ahead for all of
+// them at once. Some six memory latencies a window, 540 cycles, are 17 for each of 32.
+const uint32_t kWindow = 32;
+// Of each array of buckets: two keys a change. Of records: one that each key may find, and a new one a change. Of free
+// slots: what a window may take, and free again.
+const uint32_t kHeldBuckets = 2 * kWindow;
+const uint32_t kHeldRecords = 3 * kWindow;
+const uint32_t kHeldFreeSlots = 2 * kWindow;
+// Cycles of a change's steps with everything on chip, as expected of a tool: SipHash of a key is 8 rounds of 3; finding
+// a key compares 64 places (2), 16 tags (2) and selects (2); a candidate's record is compared in 4; opening a session
+// is tracking's 16 and the completion's 4; an entry finds its place and is put there in 6.
+const uint32_t kHashCycles = 24;
+const uint32_t kFindCycles = 6;
+const uint32_t kCompareCycles = 4;
+const uint32_t kDecideCycles = 20;
+const uint32_t kPlaceCycles = 6;
+
 // Sessions that AGE finds before it goes and ends them.
 const uint32_t kAgeChunk = 64;
 
