@@ -63,8 +63,8 @@
   X(state_delta, PHALANX_STATE_DELTA_PORTS)       \
   X(esp_crypto, PHALANX_ESP_CRYPTO_PORTS)
 
-// X(kernel, version, compute units). The version rises with what a kernel does, kAbiVersion with what it is called with.
-// esp_crypto: one unit for each direction, each with a 512-bit path of its own.
+// X(kernel, version, compute units). The version rises with what a kernel does, kAbiVersion with what it is called
+// with. esp_crypto: one unit for each direction, each with a 512-bit path of its own.
 #define PHALANX_KERNEL_RELEASES(X) \
   X(session_engine, 1, 1)          \
   X(state_delta, 1, 1)             \

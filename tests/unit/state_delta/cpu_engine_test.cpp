@@ -1,7 +1,6 @@
 // The kernel beside the CPU engine: the same table, the same EXTRACTs and SCANs, bit for bit; and the slots that
 // EXTRACT frees are those that the CPU engine gives out next.
 #include "drivers/cpu/cpu_engine.hpp"
-#include "hls/nat.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "hls/nat.hpp"
 #include "tests/unit/state_delta/card_memory.hpp"
 #include "tests/unit/state_delta/random_records.hpp"
 
