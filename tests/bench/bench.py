@@ -25,6 +25,8 @@ from lab.phalanx_members import Binaries
 BENCHMARKS = {
     "engine": (micro.engine, (), 300, 40),
     "sync": (micro.sync, ("sync_sender_cpu_udp_flow",), 240, 120),
+    "kernels": (micro.kernels, (), 300, 300),
+    "card": (micro.card, (), 300, 300),
     "forwarding": (throughput.forwarding, ("forwarding_64_flows", "forwarding_100k_flows"), 180, 60),
     "rtt": (throughput.rtt, ("rtt_p50", "rtt_p99"), 90, 40),
     "tcp": (throughput.tcp, ("tcp_gso", "tcp_mtu"), 180, 60),

@@ -7,7 +7,7 @@ import statistics
 SCHEMA = "phalanx-bench/1"
 
 # name: (unit, what the goal bounds, the goal, what is measured). "ratio>=" and "ratio<=" bound ours / theirs, "ours<="
-# bounds our own figure; None: reported without a goal. Figures of the two micro-benchmarks bring their goals along.
+# and "ours>=" our own figure; None: reported without a goal. Figures of the micro-benchmarks bring their goals along.
 GOALS = {
     "forwarding_64_flows": ("kpps", "ratio>=", 1.3, "64-byte UDP, 64 flows, one gateway"),
     "forwarding_100k_flows": ("kpps", "ratio>=", 1.3, "64-byte UDP, 100,000 flows, one gateway"),
@@ -56,8 +56,8 @@ def spread(values):
 def is_met(bound, goal, ours, ratio):
     if bound is None:
         return None
-    if bound == "ours<=":
-        return ours is not None and ours <= goal
+    if bound in ("ours<=", "ours>="):
+        return ours is not None and (ours <= goal if bound == "ours<=" else ours >= goal)
     if ratio is None:
         return False
     return ratio >= goal if bound == "ratio>=" else ratio <= goal
@@ -95,8 +95,8 @@ def number(value):
 def goal_text(row):
     if row["goal"] is None:
         return "-"
-    texts = {"ratio>=": "≥ {}×", "ratio<=": "≤ {}×", "ours<=": "≤ {} " + row["unit"]}
-    return texts[row["goal_is"]].format(f"{row['goal']:g}")
+    texts = {"ratio>=": "≥ {}×", "ratio<=": "≤ {}×", "ours<=": "≤ {} " + row["unit"], "ours>=": "≥ {} " + row["unit"]}
+    return texts[row["goal_is"]].format(f"{row['goal']:.4g}")
 
 
 MET = {True: "yes", False: "no", None: "-"}
@@ -125,32 +125,78 @@ def write_report(path, rows, load):
         file.write("\n")
 
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+# The page's tables: (starts of the figures' names, markers). A figure goes into the first table it fits.
+TABLES = (
+    (("card_", "offload_"), "<!-- figures of the card: begin -->", "<!-- figures of the card: end -->"),
+    (("",), "<!-- figures: begin -->", "<!-- figures: end -->"),
+)
+HEAD = ("| figure | goal | ours | theirs | ratio | met |", "|---|---|---|---|---|---|")
+
+
+def machine_line(report):
+    about = report["machine"]
+    load = report["load"]
+    return (f"Machine: {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB, Linux {about['kernel']}. "
+            f"Load average before {load['before'][0]:.1f}, after {load['after'][0]:.1f}.")
+
+
+def page_row(row):
+    share = f" ± {100 * row['spread']:.0f} %" if row.get("spread") else ""
+    theirs = f"{number(row['theirs'])} ({row['peer']})" if row["theirs"] is not None else "-"
+    note = f" ({row['note']})" if row.get("note") else ""
+    return (f"| {row['name']}{note} | {goal_text(row)} | {number(row['ours'])} {row['unit']}{share} | {theirs} | "
+            f"{number(row['ratio'])} | {MET[row['met']]} |")
 
 
 def markdown(report):
-    """The table of docs/performance.md."""
-    about = report["machine"]
-    load = report["load"]
-    lines = [f"Machine: {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB, Linux {about['kernel']}. "
-             f"Load average before {load['before'][0]:.1f}, after {load['after'][0]:.1f}.", "",
-             "| figure | goal | ours | theirs | ratio | met |", "|---|---|---|---|---|---|"]
-    for row in report["figures"]:
-        share = f" ± {100 * row['spread']:.0f} %" if row.get("spread") else ""
-        theirs = f"{number(row['theirs'])} ({row['peer']})" if row["theirs"] is not None else "-"
-        note = f" ({row['note']})" if row.get("note") else ""
-        lines.append(f"| {row['name']}{note} | {goal_text(row)} | {number(row['ours'])} {row['unit']}{share} | {theirs} | "
-                     f"{number(row['ratio'])} | {MET[row['met']]} |")
-    return "\n".join(lines)
+    """A table of all figures of a report."""
+    return "\n".join([machine_line(report), "", *HEAD, *map(page_row, report["figures"])])
+
+
+def name_of(line):
+    """The figure of a line of the page's table."""
+    return line[2:].split(" ", 1)[0]
+
+
+def merged(old, report, rows):
+    """The table `old` with the report's rows in the place of those that had their names, or behind all others. What the
+    report does not have stays, and stays under its own machine's line: a report of some figures names them."""
+    lines = old.strip("\n").split("\n")
+    names = [row["name"] for row in rows]
+    kept = [line for line in lines if line.startswith("| ") and line not in HEAD]
+    if not any(name_of(line) not in names for line in kept):
+        return "\n".join([machine_line(report), "", *HEAD, *map(page_row, rows)])
+    abouts = [line for line in lines if line.startswith("Machine: ")]
+    about = machine_line(report)
+    if about not in abouts:
+        part = f"{about} Of {', '.join(dict.fromkeys(name.split('_')[0] + '_*' for name in names))}."
+        abouts = [line for line in abouts if line.rsplit(" Of ", 1)[-1] != part.rsplit(" Of ", 1)[-1]] + [part]
+    result, given = [], set()
+    for line in kept:
+        name = name_of(line)
+        if name not in names:
+            result.append(line)
+        elif name not in given:
+            given.add(name)
+            result += [page_row(row) for row in rows if row["name"] == name]
+    result += [page_row(row) for row in rows if row["name"] not in given]
+    return "\n".join(["\n".join(abouts), "", *HEAD, *result])
 
 
 def update_page(page, report):
-    """Puts the report's table between the markers of the page."""
+    """Puts the report's figures into the page's tables; a report of some benchmarks replaces their rows alone."""
     with open(page) as file:
         text = file.read()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page} has no markers {BEGIN} {END}")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
+    taken = set()
+    for starts, begin, end in TABLES:
+        rows = [row for row in report["figures"] if row["name"].startswith(starts) and row["name"] not in taken]
+        taken.update(row["name"] for row in rows)
+        if not rows:
+            continue
+        if begin not in text or end not in text:
+            raise ValueError(f"{page} has no markers {begin} {end}")
+        before, rest = text.split(begin, 1)
+        old, after = rest.split(end, 1)
+        text = f"{before}{begin}\n{merged(old, report, rows)}\n{end}{after}"
     with open(page, "w") as file:
-        file.write(f"{before}{BEGIN}\n{markdown(report)}\n{END}{after}")
+        file.write(text)

@@ -1,4 +1,4 @@
-"""engine, sync: the two micro-benchmarks' own reports; for sync, conntrackd's figures beside ours."""
+"""engine, sync, kernels, card: the micro-benchmarks' own reports; for sync, conntrackd's figures beside ours."""
 import json
 import os
 import signal
@@ -13,12 +13,12 @@ from lab.traffic import Traffic
 RATES = (("udp", 40000), ("tcp", 10000))
 
 
-def _report_of(program, *options, timeout_s):
+def _report_of(program, *options, timeout_s, report_option=("--report",)):
     if not os.access(program, os.X_OK):
         raise LabError(f"{program} is not built (cmake -DPHALANX_BENCH=ON)")
     path = f"/tmp/phalanx-bench-{os.getpid()}.json"
     try:
-        run(program, *options, "--report", path, timeout_s=timeout_s)
+        run(program, *options, *report_option, path, timeout_s=timeout_s)
         with open(path) as file:
             return json.load(file)["figures"]
     finally:
@@ -33,6 +33,17 @@ def engine(context):
         row["name"] = "engine_" + row["name"]
         row["goal_is"] = {"ours at most": "ours<=", "ratio at least": "ratio>="}[row["goal_is"]]
     return rows
+
+
+def kernels(context):
+    """The card's kernels in the stage-level model: cycles that are counted, so the machine plays no part."""
+    return _report_of(context.binaries.kernels, timeout_s=300)
+
+
+def card(context):
+    """The emulated card by XRT and by OpenCL, and the host's CPU time with a card beside the CPU engine's."""
+    rows = _report_of(context.binaries.card_emulated, timeout_s=180)
+    return rows + _report_of(context.binaries.card, timeout_s=180, report_option=())
 
 
 class ConntrackdCost:

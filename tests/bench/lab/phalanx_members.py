@@ -47,6 +47,9 @@ class Binaries:
         self.tools = os.path.join(build, "tests/lab")
         self.engine = os.path.join(build, "tests/bench/bench_engine")
         self.sync = os.path.join(build, "tests/bench/sync/bench_sync")
+        self.kernels = os.path.join(build, "tests/bench/kernels/bench_kernels")
+        self.card = os.path.join(build, "tests/bench/card/bench_card")
+        self.card_emulated = os.path.join(build, "tests/bench/card_emulated/bench_card_emulated")
 
     def tool(self, name):
         path = os.path.join(self.tools, "phalanx-" + name)
