@@ -20,15 +20,34 @@ namespace {
 
 constexpr int kGraceMs = 1000;  // for the driver to end by itself once the gateway is gone
 
+struct Verb {
+  absl::string_view option;
+  CardVerb verb;
+};
+constexpr Verb kVerbs[] = {
+    {"--self-test", CardVerb::kSelfTest}, {"--sensors", CardVerb::kSensors}, {"--reset", CardVerb::kReset}};
+
 struct CommandLine {
+  CardVerb verb = CardVerb::kServe;
   int shm_fd = -1;
   CardProgramOptions options;
 };
+
+// Whether `name` is a verb's option, which has no value.
+bool take_verb(absl::string_view name, CommandLine& line) {
+  for (const Verb& verb : kVerbs) {
+    if (name != verb.option) continue;
+    line.verb = verb.verb;
+    return true;
+  }
+  return false;
+}
 
 absl::StatusOr<CommandLine> parse(int argc, char** argv) {
   CommandLine line;
   for (int i = 1; i < argc; ++i) {
     const absl::string_view name = argv[i];
+    if (take_verb(name, line)) continue;
     if (name == "--allow-unsigned") {
       line.options.allow_unsigned = true;
       continue;
@@ -51,7 +70,7 @@ absl::StatusOr<CommandLine> parse(int argc, char** argv) {
       return absl::InvalidArgumentError(absl::StrCat(name, ": no such option"));
     }
   }
-  if (line.shm_fd < 0) return absl::InvalidArgumentError("--shm-fd is missing");
+  if (line.verb == CardVerb::kServe && line.shm_fd < 0) return absl::InvalidArgumentError("--shm-fd is missing");
   if (line.options.driver.empty()) return absl::InvalidArgumentError("--driver is missing");
   return line;
 }
@@ -102,9 +121,13 @@ int complain(const absl::Status& status, int code) {
 
 }  // namespace
 
-int run_card_program(int argc, char** argv, const OpenEngine& open_engine) {
+int run_card_program(int argc, char** argv, const OpenEngine& open_engine, const RunVerb& run_verb) {
   absl::StatusOr<CommandLine> line = parse(argc, argv);
   if (!line.ok()) return complain(line.status(), 2);
+  if (line->verb != CardVerb::kServe) {
+    if (!run_verb) return complain(absl::UnimplementedError("this program can only serve"), 2);
+    return run_verb(line->verb, line->options);
+  }
   auto memory = card::SharedMemory::open(line->shm_fd);
   if (!memory.ok()) return complain(memory.status(), 2);
   const Gateway gateway((*memory)->get()->header.gateway_pid);

@@ -11,8 +11,16 @@
 
 namespace phalanx {
 
-// The command line: phalanx-card --shm-fd N --driver NAME [--xclbin FILE] [--device BDF or index] [--trusted-keys FILE]
-// [--allow-unsigned].
+// What the program is started for.
+enum class CardVerb {
+  kServe,     // a gateway, by --shm-fd
+  kSelfTest,  // --self-test: the kernels on known answers
+  kSensors,   // --sensors
+  kReset,     // --reset
+};
+
+// The command line: phalanx-card (--shm-fd N | --self-test | --sensors | --reset) --driver NAME [--xclbin FILE]
+// [--device BDF or index] [--trusted-keys FILE] [--allow-unsigned].
 struct CardProgramOptions {
   std::string driver;  // "cpu" (no card: tests), "xrt", "opencl"
   std::string xclbin;
@@ -26,7 +34,9 @@ using OpenEngine = std::function<absl::StatusOr<std::unique_ptr<Accelerator>>(co
 
 // Runs the program to its end: 0 if the gateway stopped it or is gone, 1 for a fault (said on stderr and to the
 // client), 2 for a wrong command line. When the gateway ends while the driver hangs, the whole process group is killed.
-int run_card_program(int argc, char** argv, const OpenEngine& open_engine);
+// `run_verb` does what is not serving and gives the exit code.
+using RunVerb = std::function<int(CardVerb, const CardProgramOptions&)>;
+int run_card_program(int argc, char** argv, const OpenEngine& open_engine, const RunVerb& run_verb = nullptr);
 
 }  // namespace phalanx
 

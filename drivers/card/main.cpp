@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "drivers/card/card_program.hpp"
+#include "drivers/card/card_verbs.hpp"
 #include "drivers/card_driver/open_driver.hpp"
 #include "drivers/cpu/cpu_engine.hpp"
 
@@ -28,7 +29,7 @@ absl::StatusOr<std::unique_ptr<phalanx::Accelerator>> open_engine(const phalanx:
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int code = phalanx::run_card_program(argc, argv, open_engine);
+  const int code = phalanx::run_card_program(argc, argv, open_engine, phalanx::run_card_verb);
   std::fflush(nullptr);
   _exit(code);  // XRT's destructors wait for ever for a card that hangs
 }
