@@ -24,7 +24,14 @@ class MemberControl::Ticket final : public mgmt::Subscription {
 };
 
 MemberControl::MemberControl(const Settings& settings, const Clock& clock, Worker* worker, FullSyncHub* hub)
-    : settings_(settings), clock_(clock), worker_(worker), hub_(hub), thread_([this] { run(); }) {}
+    : settings_(settings),
+      clock_(clock),
+      worker_(worker),
+      hub_(hub),
+      worker_card_(worker),
+      cards_(worker->card() == nullptr ? nullptr
+                                       : std::make_unique<CardManager>(settings.config.engine().card(), &worker_card_)),
+      thread_([this] { run(); }) {}
 
 MemberControl::~MemberControl() { stop(); }
 
@@ -164,6 +171,9 @@ absl::StatusOr<v1::Counters> MemberControl::counters() {
   auto out = worker_->tasks().call([this](Worker& worker, int64_t) {
     v1::Counters counters;
     add_data_counters(worker.data(), *settings_.gateway.rules, counters);
+    if (const CardEngine* card = worker.card()) {
+      add_card_counters({card->status(), card->client_counters(), {}, false}, counters.mutable_counters());
+    }
     return counters;
   });
   if (!out.ok()) return out.status();
@@ -245,6 +255,19 @@ bool MemberControl::healthy() { return healthy_.load(); }
 
 absl::StatusOr<std::unique_ptr<mgmt::FullSyncFeed>> MemberControl::open_full_sync(const v1::FullSyncRequest& request) {
   return hub_->open_feed(request);
+}
+
+absl::StatusOr<v1::CardList> MemberControl::cards() {
+  if (cards_ == nullptr) return Control::cards();
+  auto status = cards_->status();
+  if (!status.ok()) return status.status();
+  v1::CardList list;
+  *list.add_cards() = *std::move(status);
+  return list;
+}
+
+absl::StatusOr<std::unique_ptr<mgmt::CardWork>> MemberControl::take_card(const std::string& card) {
+  return cards_ == nullptr ? Control::take_card(card) : cards_->take(card);
 }
 
 }  // namespace phalanx::daemon

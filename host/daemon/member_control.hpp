@@ -9,10 +9,12 @@
 #include <mutex>
 #include <thread>
 
+#include "host/daemon/card_manager.hpp"
 #include "host/daemon/controller.hpp"
 #include "host/daemon/full_sync_hub.hpp"
 #include "host/daemon/settings.hpp"
 #include "host/daemon/worker.hpp"
+#include "host/daemon/worker_card.hpp"
 #include "mgmt/service/control.hpp"
 
 namespace phalanx::daemon {
@@ -45,6 +47,8 @@ class MemberControl final : public mgmt::Control {
   absl::StatusOr<v1::Version> version() override;
   bool healthy() override;
   absl::StatusOr<std::unique_ptr<mgmt::FullSyncFeed>> open_full_sync(const v1::FullSyncRequest& request) override;
+  absl::StatusOr<v1::CardList> cards() override;
+  absl::StatusOr<std::unique_ptr<mgmt::CardWork>> take_card(const std::string& card) override;
 
  private:
   class Ticket;
@@ -63,6 +67,8 @@ class MemberControl final : public mgmt::Control {
   Worker* worker_;
   FullSyncHub* hub_;
   Controller* controller_ = nullptr;
+  WorkerCard worker_card_;
+  std::unique_ptr<CardManager> cards_;  // null without a card
 
   std::mutex mutex_;
   std::condition_variable wake_;
