@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "mgmt/service/control.hpp"
+#include "tests/unit/mgmt/fake_card.hpp"
 
 namespace phalanx::mgmt {
 
@@ -151,6 +152,20 @@ class FakeControl : public Control {
     return absl::StatusOr<std::unique_ptr<FullSyncFeed>>(std::make_unique<FakeFeed>(sync_));
   }
 
+  absl::StatusOr<v1::CardList> cards() override {
+    if (!card_.there) return Control::cards();
+    const std::lock_guard lock(card_.mutex);
+    v1::CardList list;
+    *list.add_cards() = card_.status;
+    return list;
+  }
+  absl::StatusOr<std::unique_ptr<CardWork>> take_card(const std::string& card) override {
+    if (!card_.there) return Control::take_card(card);
+    if (!card.empty() && card != "0000:65:00.1") return absl::NotFoundError("card " + card + ": not here");
+    if (card_.taken.exchange(true)) return absl::FailedPreconditionError("load is going on; one at a time");
+    return absl::StatusOr<std::unique_ptr<CardWork>>(std::make_unique<FakeCardWork>(card_));
+  }
+
   // Two members, alpha active and local, beta standby; a failover in the past.
   static v1::ClusterStatus good_status();
 
@@ -175,6 +190,7 @@ class FakeControl : public Control {
   std::atomic<bool> healthy_ = true;
   std::atomic<bool> link_up_ = true;
   FakeSync sync_;
+  FakeCard card_;
 
  private:
   struct Entry final : Subscription {
