@@ -24,7 +24,8 @@ constexpr int kLookMs = 50;
 class Pipe {
  public:
   Pipe() {
-    if (pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0) ends_ = {-1, -1};
+    if (pipe2(ends_.data(), O_CLOEXEC) != 0) ends_ = {-1, -1};
+    if (ok()) fcntl(ends_[0], F_SETFL, O_NONBLOCK);  // this end alone: a program expects its output to block
   }
   ~Pipe() {
     close_writer();
