@@ -180,8 +180,14 @@ absl::StatusOr<std::unique_ptr<Buffer>> OpenClDevice::allocate(absl::Span<const 
   const cl_mem_flags flags =
       CL_MEM_READ_WRITE | kBankChosen | (host == nullptr ? cl_mem_flags{0} : cl_mem_flags{CL_MEM_USE_HOST_PTR});
   std::unique_ptr<Buffer> buffer;
-  auto status = call(absl::StrCat("clCreateBuffer of ", bytes, " bytes"), [&] {
+  auto status = call(absl::StrCat("a buffer of ", bytes, " bytes"), [&] {
     cl::Buffer made(context_, flags, bytes, &bank);
+    // Xilinx's runtime moves nothing between a buffer's two sides until the buffer is resident on the card, which is
+    // else so from the first run on that is given it: the table's state is read and written before that.
+    const std::vector<cl::Memory> resident = {made};
+    cl::Event moved;
+    queue_.enqueueMigrateMemObjects(resident, CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED, nullptr, &moved);
+    moved.wait();
     buffer = std::make_unique<OpenClBuffer>(queue_, std::move(made), bytes, std::move(host));
   });
   if (!status.ok()) return status;

@@ -34,6 +34,8 @@ absl::Span<const CardCase> card_cases();
 absl::Status self_test(const CardUnderTest& card);
 // esp_crypto on all its units against the CPU's engine (intel-ipsec-mb), which is an independent one.
 absl::Status esp(const CardUnderTest& card);
+// The host's changes of a table that no kernel has run on yet: OpenCL knows of a buffer's card side only from then on.
+absl::Status untouched(const CardUnderTest& card);
 // Random batches against the CPU engine.
 absl::Status soak(const CardUnderTest& card);
 // A table of which 90 % is filled: every session is there.

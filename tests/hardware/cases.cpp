@@ -13,6 +13,7 @@ namespace {
 constexpr CardCase kCases[] = {
     {"self_test", self_test, false, false},
     {"esp", esp, false, false},
+    {"untouched", untouched, false, false},
     {"soak", soak, false, false},
     {"fill", fill, false, false},
     {"reprogram", reprogram, false, false, 2},
@@ -64,6 +65,24 @@ absl::Status apply_all(Accelerator& engine, absl::Span<const abi::Record> record
 }  // namespace
 
 absl::Span<const CardCase> card_cases() { return kCases; }
+
+absl::Status untouched(const CardUnderTest& card) {
+  constexpr uint64_t kGeneration = 41;
+  constexpr uint32_t kSessions = 10;
+  auto driver = open_under_test(card, config_for(512));
+  if (!driver.ok()) return driver.status();
+  (*driver)->clear();
+  PHALANX_RETURN_IF_ERROR((*driver)->health());
+  (*driver)->advance_generation(kGeneration);
+  PHALANX_RETURN_IF_ERROR((*driver)->health());
+  PHALANX_RETURN_IF_ERROR(expect((*driver)->generation() == kGeneration, "the generation is the one that was set"));
+  PHALANX_RETURN_IF_ERROR(for_all_sessions(**driver, abi::Opcode::kInsert, kSessions));
+  PHALANX_RETURN_IF_ERROR(expect((*driver)->generation() > kGeneration, "the kernel went on from that generation"));
+  (*driver)->clear();
+  OwnedBatch after = sessions_batch(abi::Opcode::kLookup, 0, 1);
+  PHALANX_RETURN_IF_ERROR(carry_out(**driver, after));
+  return expect(after.completions[0].result == abi::Result::kMiss, "a table that was cleared is empty");
+}
 
 absl::Status soak(const CardUnderTest& card) {
   constexpr uint64_t kSlots = 512;
