@@ -111,10 +111,13 @@ void CardClient::forget_table() {
 void CardClient::tend(int64_t now_ns) {
   if (state_ == CardState::kStarting) return watch_start(now_ns);
   if (state_ == CardState::kReady) {
-    if (now_ns - watched_ns_ < kTendWatchNs) return;
-    watched_ns_ = now_ns;
+    if (now_ns - tended_ns_ < kTendWatchNs) return;
+    tended_ns_ = now_ns;
     if (now_ns - started_ns_ > kForgiveNs) back_off_ns_ = 0;
-    if (auto end = process_->ended()) fail(CardFaultKind::kDied, *end);
+    if (!watch_server()) return;
+    // A batch of which nobody asks often: its time runs all the same.
+    const uint64_t completed = memory_->get()->header.completed.load(std::memory_order_acquire);
+    if (submitted_ != completed_ && completed == completed_) look();
     return;
   }
   // Two processes never share a card: the old one has to be gone first.
@@ -140,7 +143,7 @@ absl::Status CardClient::launch(int64_t now_ns) {
   process_ = *std::move(process);
   forget_table();
   state_ = CardState::kStarting;
-  started_ns_ = watched_ns_ = now_ns;
+  started_ns_ = tended_ns_ = now_ns;
   ++counters_.starts;
   return absl::OkStatus();
 }
@@ -166,6 +169,39 @@ void CardClient::watch_start(int64_t now_ns) {
   if (now_ns - started_ns_ > options_.start_limit_ns) {
     fail(CardFaultKind::kHung, absl::StrCat("not ready ", options_.start_limit_ns / 1'000'000, " ms after its start"));
   }
+}
+
+// Whether a server that was ready still serves. One that has refused is not waited for, whether its process ends or
+// hangs at its end.
+bool CardClient::watch_server() {
+  const uint32_t state = memory_->get()->header.state.load(std::memory_order_acquire);
+  if (state == static_cast<uint32_t>(card::ServerState::kRefused)) {
+    fail(CardFaultKind::kRefused, refusal());
+  } else if (state != static_cast<uint32_t>(card::ServerState::kReady)) {
+    fail(CardFaultKind::kImpossible, absl::StrCat("header.state ", state));
+  } else if (auto end = process_->ended()) {
+    fail(CardFaultKind::kDied, *end);
+  }
+  return state_ == CardState::kReady;
+}
+
+// The oldest batch on the card has no answer yet: has its time run out, is the process alive?
+void CardClient::look() {
+  const int64_t now_ns = options_.clock_ns();
+  if (waiting_since_ns_ < 0) {
+    waiting_since_ns_ = watched_ns_ = now_ns;
+    return;
+  }
+  if (now_ns - waiting_since_ns_ > options_.batch_limit_ns) {
+    uint64_t oldest = first_;
+    while (pending_[oldest % card::kBatchesMax].done) ++oldest;
+    const size_t operations = pending_[oldest % card::kBatchesMax].batch.operations.size();
+    fail(CardFaultKind::kHung, absl::StrCat(operations, " operations, ", options_.batch_limit_ns / 1'000'000, " ms"));
+    return;
+  }
+  if (now_ns - watched_ns_ < kWatchNs) return;
+  watched_ns_ = now_ns;
+  watch_server();
 }
 
 // What the server wrote, as far as it can be printed.

@@ -33,7 +33,7 @@ struct CardClientOptions {
   // Before a restart; doubled with each fault up to the longest, and back to the first after a minute without one.
   int64_t back_off_first_ns = 500'000'000;
   int64_t back_off_longest_ns = 60'000'000'000;
-  // Monotonic, nanoseconds; the steady clock if empty.
+  // Monotonic, nanoseconds, for batch_limit_ns; the steady clock if empty. tend() may be given the time of another.
   std::function<int64_t()> clock_ns;
 };
 
@@ -81,7 +81,7 @@ class CardClient final : public CardAccelerator {
  private:
   // Empty polls between two looks at the clock, ~5 ns each.
   static constexpr uint32_t kPollsPerLook = 64;
-  static constexpr int64_t kWatchNs = 1'000'000;  // between two looks at the process
+  static constexpr int64_t kWatchNs = 1'000'000;  // between two looks at the process, while an answer is missing
   // However little there is to ask, the card is asked once in this time: it keeps the engine's clock going, and an idle
   // card's death is noticed.
   static constexpr uint32_t kAskAnywayMs = 1000;
@@ -103,6 +103,7 @@ class CardClient final : public CardAccelerator {
   void describe(const Batch& batch, const Pending& pending, uint32_t record_first);
   void wake();
   void look();
+  bool watch_server();
   bool take_answer(Pending& pending);
   std::optional<std::string> take_completions(Pending& pending);
   std::optional<std::string> take_output(Pending& pending, const abi::Operation& operation, uint32_t count,
@@ -124,7 +125,8 @@ class CardClient final : public CardAccelerator {
   bool wanted_ = true;
   int64_t kill_ns_ = -1;  // when a process that was told to stop is killed; -1: not known yet
   uint64_t incarnation_ = 0;
-  int64_t started_ns_ = 0, restart_ns_ = 0, back_off_ns_ = 0, watched_ns_ = 0;
+  // By tend()'s clock, which need not be the one that poll() looks at.
+  int64_t started_ns_ = 0, restart_ns_ = 0, back_off_ns_ = 0, tended_ns_ = 0;
 
   std::array<Pending, card::kBatchesMax> pending_;
   uint64_t first_ = 0, end_ = 0;            // of pending_, counting up
@@ -133,7 +135,9 @@ class CardClient final : public CardAccelerator {
   card::Places record_places_{card::kRecordsMax};
   card::Places output_places_{card::kOutputMax};
   uint32_t empty_polls_ = 0;
-  int64_t waiting_since_ns_ = -1;  // for the oldest unanswered batch; -1: not known yet
+  // By clock_ns(): since when the oldest unanswered batch is waited for, -1 for not known yet; the last look at the
+  // process meanwhile.
+  int64_t waiting_since_ns_ = -1, watched_ns_ = 0;
 
   // Rides with the next batch.
   uint64_t generation_to_send_ = 0;

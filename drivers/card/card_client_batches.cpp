@@ -269,24 +269,6 @@ void CardClient::learn(const abi::Operation& operation, const abi::Completion& c
   }
 }
 
-// No answer yet: has the card's time run out, is its process alive?
-void CardClient::look() {
-  const int64_t now_ns = options_.clock_ns();
-  if (waiting_since_ns_ < 0) {
-    waiting_since_ns_ = watched_ns_ = now_ns;
-    return;
-  }
-  const Pending& pending = pending_[first_ % card::kBatchesMax];
-  if (now_ns - waiting_since_ns_ > options_.batch_limit_ns) {
-    fail(CardFaultKind::kHung,
-         absl::StrCat(pending.batch.operations.size(), " operations, ", options_.batch_limit_ns / 1'000'000, " ms"));
-    return;
-  }
-  if (now_ns - watched_ns_ < kWatchNs) return;
-  watched_ns_ = now_ns;
-  if (auto end = process_->ended()) fail(CardFaultKind::kDied, *end);
-}
-
 void CardClient::advance_generation(uint64_t generation) {
   generation_ = std::max(generation_, generation);
   generation_to_send_ = std::max(generation_to_send_, generation);

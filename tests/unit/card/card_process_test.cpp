@@ -176,6 +176,65 @@ TEST_F(CardProcess, AStoppedProcessIsHungAndKilled) {
   EXPECT_NE(::kill(process, 0), 0);  // gone, and reaped
 }
 
+// tend() is given another clock's time than poll() looks at, as the daemon does: after a slow answer as before.
+TEST_F(CardProcess, DeathOfAnIdleCardIsNoticedAfterASlowAnswer) {
+  start();
+  reach(CardState::kReady);
+  const abi::Operation operation = lookup(packet(1, hls::kProtocolUdp, true));
+  abi::Completion completion;
+  ASSERT_EQ(::kill(client_->process_id(), SIGSTOP), 0);
+  ASSERT_TRUE(submit(absl::MakeConstSpan(&operation, 1), absl::MakeSpan(&completion, 1)).ok());
+  uint64_t tag = 0;
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(client_->poll(absl::MakeSpan(&tag, 1)), 0u);
+  ASSERT_EQ(::kill(client_->process_id(), SIGCONT), 0);
+  ASSERT_TRUE(wait()) << client_->last_fault().text();
+  ASSERT_EQ(::kill(client_->process_id(), SIGKILL), 0);
+  reach(CardState::kFaulted);
+  EXPECT_EQ(client_->last_fault().kind, CardFaultKind::kDied);
+}
+
+// Nobody asks for the answer: the batch's time runs all the same.
+TEST_F(CardProcess, AHungBatchIsNoticedWithoutPolls) {
+  start();
+  reach(CardState::kReady);
+  ASSERT_EQ(::kill(client_->process_id(), SIGSTOP), 0);
+  const abi::Operation operations[] = {lookup(packet(1, hls::kProtocolUdp, true)),
+                                       lookup(packet(2, hls::kProtocolUdp, true))};
+  abi::Completion completions[2];
+  ASSERT_TRUE(submit(operations, absl::MakeSpan(completions)).ok());
+  reach(CardState::kFaulted);
+  EXPECT_EQ(client_->last_fault().kind, CardFaultKind::kHung);
+  EXPECT_EQ(client_->last_fault().what, "2 operations, 300 ms");
+}
+
+struct IdleEnd {
+  const char* kind;
+  CardFaultKind fault;
+  const char* what;
+};
+
+// What a server says of itself between batches is heard, though its process lives on.
+TEST_F(CardProcess, AnIdleServerThatGivesUpIsNoticed) {
+  const IdleEnd cases[] = {{"refuse-and-hang", CardFaultKind::kRefused, "found to be broken"},
+                           {"state", CardFaultKind::kImpossible, "header.state 77"}};
+  for (const IdleEnd& end : cases) {
+    start({PHALANX_MAD_CARD, end.kind});
+    reach(CardState::kReady);
+    const pid_t process = client_->process_id();
+    const abi::Operation operation = lookup(packet(1, hls::kProtocolUdp, true));
+    abi::Completion completion;
+    for (int batch = 0; batch < 3; ++batch) {
+      ASSERT_TRUE(submit(absl::MakeConstSpan(&operation, 1), absl::MakeSpan(&completion, 1)).ok());
+      ASSERT_TRUE(wait()) << end.kind << ": " << client_->last_fault().text();
+    }
+    reach(CardState::kFaulted);
+    EXPECT_EQ(client_->last_fault().kind, end.fault) << end.kind;
+    EXPECT_EQ(client_->last_fault().what, end.what);
+    reach(CardState::kReady);
+    EXPECT_NE(::kill(process, 0), 0) << end.kind << ": the old process is gone, and reaped";
+  }
+}
+
 TEST_F(CardProcess, IsInASessionOfItsOwnAndEndsWithItsClient) {
   start();
   reach(CardState::kReady);

@@ -153,5 +153,53 @@ TEST(CardServer, RefusesWhatAGatewayGoneMadAsks) {
   }
 }
 
+// A card that is found to have failed when its counters are read, behind the only batch.
+class FailsAtItsCounters final : public Accelerator {
+ public:
+  std::string name() const override { return "fails"; }
+  uint64_t slots() const override { return 64; }
+  absl::Status submit(const Batch& batch) override {
+    tag_ = batch.tag;
+    return absl::OkStatus();
+  }
+  size_t poll(absl::Span<uint64_t> tags) override {
+    tags[0] = tag_;
+    return 1;
+  }
+  absl::Status health() const override { return health_; }
+  EngineCounters counters() const override {
+    health_ = absl::DataLossError("counters lost");
+    return {};
+  }
+  void advance_generation(uint64_t) override {}
+  uint64_t generation() const override { return 0; }
+  void set_age_floor(uint32_t) override {}
+  void clear() override {}
+
+ private:
+  uint64_t tag_ = 0;
+  mutable absl::Status health_;
+};
+
+TEST(CardServer, GivesUpACardThatFailsBetweenBatches) {
+  EngineConfig config;
+  config.sessions_max = 64;
+  const auto memory = *card::SharedMemory::create(config);
+  card::Shared& shared = *memory->get();
+  shared.descriptors[0].sequence = 1;
+  shared.header.submitted.store(1);
+  CardServer server(&shared, {.idle_turns = 10, .sleep_ns = 1'000'000});
+  int turns = 0;
+  const absl::Status status = server.serve(
+      [](const EngineConfig&) -> absl::StatusOr<std::unique_ptr<Accelerator>> {
+        return std::make_unique<FailsAtItsCounters>();
+      },
+      [&] { return ++turns > 3; });
+  EXPECT_EQ(status, absl::DataLossError("counters lost"));
+  EXPECT_EQ(shared.header.completed.load(), 1u) << "the batch itself was done";
+  EXPECT_EQ(shared.header.state.load(), static_cast<uint32_t>(card::ServerState::kRefused));
+  EXPECT_STREQ(shared.header.text, "counters lost");
+}
+
 }  // namespace
 }  // namespace phalanx::testing

@@ -30,6 +30,15 @@ const std::map<std::string, Spoil>& kinds() {
       {"count",
        [](Shared& s, Descriptor& d) { s.completions[d.operation_first + d.operation_count - 1].count = 9999; }},
       {"record", [](Shared& s, Descriptor& d) { s.output[d.output_first].session.state = 200; }},
+      {"state", [](Shared& s, Descriptor&) { s.header.state.store(77); }},
+      // Answers, says no with nothing left to answer, and then hangs.
+      {"refuse-and-hang",
+       [](Shared& s, Descriptor& d) {
+         s.header.completed.store(d.answered);
+         std::strcpy(s.header.text, "found to be broken");
+         s.header.state.store(static_cast<uint32_t>(phalanx::card::ServerState::kRefused));
+         while (getppid() == static_cast<pid_t>(s.header.gateway_pid)) usleep(1000);
+       }},
   };
   return kinds;
 }
