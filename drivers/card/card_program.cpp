@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -122,6 +123,8 @@ int complain(const absl::Status& status, int code) {
 }  // namespace
 
 int run_card_program(int argc, char** argv, const OpenEngine& open_engine, const RunVerb& run_verb) {
+  // The worker that starts this comes before ordinary threads; what it starts does not. Lowering cannot fail.
+  setpriority(PRIO_PROCESS, 0, 0);
   absl::StatusOr<CommandLine> line = parse(argc, argv);
   if (!line.ok()) return complain(line.status(), 2);
   if (line->verb != CardVerb::kServe) {

@@ -103,7 +103,7 @@ absl::Status CardServer::take_batches(Accelerator& engine) {
                       .records = {shared_->records + descriptor.record_first, descriptor.record_count},
                       .completions = {shared_->completions + descriptor.operation_first, descriptor.operation_count},
                       .output = {shared_->output + descriptor.output_first, descriptor.output_count}};
-    const absl::Status status = engine.submit(batch);
+    absl::Status status = engine.submit(batch);
     if (absl::IsResourceExhausted(status) && taken_ != done_) return absl::OkStatus();  // again when one is done
     if (!status.ok()) return status;
     ++taken_;

@@ -1,5 +1,6 @@
 #include "drivers/card_driver/card_driver.hpp"
 
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +25,7 @@ CardDriver::~CardDriver() {
   queue_->stop();
   if (queue_->health().ok() || !device_->waits_for_runs()) return;
   [[maybe_unused]] const Queue* abandoned = queue_.release();
-  [[maybe_unused]] const auto* held = new std::shared_ptr<Device>(std::move(device_));
+  [[maybe_unused]] const auto* held = new (std::nothrow) std::shared_ptr<Device>(std::move(device_));
 }
 
 std::string CardDriver::name() const { return absl::StrCat(identity().runtime, " ", identity().name); }

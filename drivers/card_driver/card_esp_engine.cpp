@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,8 +49,8 @@ CardEspEngine::~CardEspEngine() {
     note(done.status()).IgnoreError();
   }
   if (health_.ok() || !device_->waits_for_runs()) return;
-  [[maybe_unused]] const auto* abandoned = new std::vector<Unit>(std::move(units_));
-  [[maybe_unused]] const auto* held = new std::shared_ptr<Device>(std::move(device_));
+  [[maybe_unused]] const auto* abandoned = new (std::nothrow) std::vector<Unit>(std::move(units_));
+  [[maybe_unused]] const auto* held = new (std::nothrow) std::shared_ptr<Device>(std::move(device_));
 }
 
 absl::Status CardEspEngine::make_unit(uint32_t number) {

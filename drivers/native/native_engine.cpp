@@ -61,7 +61,7 @@ absl::Status NativeEngine::submit(const Batch& batch) {
   for (size_t first = 0; first < batch.operations.size();) {
     const card_table::Run run = card_table::next_run(batch.operations, first);
     const bool engine = run.kernel == card_table::Run::Kernel::kSessionEngine;
-    const absl::Status ran = engine ? run_session_engine(batch, run) : run_state_delta(batch, run);
+    absl::Status ran = engine ? run_session_engine(batch, run) : run_state_delta(batch, run);
     if (!ran.ok()) return ran;
     first += run.count;
   }
@@ -89,7 +89,7 @@ absl::Status NativeEngine::run_session_engine(const Batch& batch, const card_tab
       reinterpret_cast<uint32_t*>(memory_.change_log.data()), reinterpret_cast<uint32_t*>(memory_.free_slot.data()),
       reinterpret_cast<uint32_t*>(memory_.free_wide.data()), static_cast<uint32_t>(run.count), clock_.now_ms());
   cycles_ += hls::native::cycles() - begin;
-  const absl::Status sound = card_table::check_state(state());
+  absl::Status sound = card_table::check_state(state());
   if (!sound.ok()) return sound;
   std::memcpy(batch.completions.data() + run.first, memory_.completions.data(), run.count * sizeof(abi::Completion));
   return absl::OkStatus();

@@ -91,7 +91,7 @@ absl::Status OffloadEngine::submit(const Batch& batch) {
       completion.next = held_.size() + 1;  // what the card's log has is not known: ask again
     }
   } else if (card_decides()) {
-    const absl::Status status = submit_to_card(batch);
+    absl::Status status = submit_to_card(batch);
     if (!status.ok() && card_decides()) return status;
     outstanding.done = !status.ok();
     // The card failed now; those before it have been redone already.
@@ -112,7 +112,7 @@ absl::Status OffloadEngine::submit_to_card(const Batch& batch) {
   }
   Batch to_card = batch;
   to_card.tag = end_;
-  const absl::Status status = card_->submit(to_card);
+  absl::Status status = card_->submit(to_card);
   if (status.ok()) {
     ++unanswered_;
     operations_unanswered_ += batch.operations.size();

@@ -21,7 +21,6 @@ using card_driver::Buffer;
 using card_driver::Device;
 using card_driver::DeviceIdentity;
 using card_driver::Kernel;
-using card_driver::kKernels;
 using card_driver::Place;
 using card_driver::Run;
 using card_driver::Sensor;

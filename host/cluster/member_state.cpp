@@ -61,13 +61,10 @@ std::string_view to_string(MemberState state) {
 }
 
 uint8_t ccp_state_number(MemberState state) {
-  switch (state) {
 #define X(name, number, ccp, text) \
-  case MemberState::name:          \
-    return ccp;
-    PHALANX_MEMBER_STATES(X)
+  if (state == MemberState::name) return ccp;
+  PHALANX_MEMBER_STATES(X)
 #undef X
-  }
   return 0;
 }
 

@@ -255,7 +255,7 @@ void StateMachine::check_interfaces(int64_t now_ns, Actions& out) {
   const bool expected = std::any_of(peers_.begin(), peers_.end(),
                                     [](const Peer& p) { return p.alive || (p.incarnation != 0 && !p.proven_dead); });
   bool all_work = true;
-  for (InterfaceIndex i = 0; i < interfaces_.size(); ++i) {
+  for (InterfaceIndex i = 0; i < static_cast<InterfaceIndex>(interfaces_.size()); ++i) {
     const bool works = interface_works(i, expected, now_ns, out);
     if (works != interfaces_[i].works) {
       interfaces_[i].works = works;

@@ -120,13 +120,13 @@ void StateMachine::note_active(MemberId id) {
 }
 
 void StateMachine::query_all(Actions& out) {
-  for (InterfaceIndex i = 0; i < interfaces_.size(); ++i) {
+  for (InterfaceIndex i = 0; i < static_cast<InterfaceIndex>(interfaces_.size()); ++i) {
     if (interfaces_[i].link_up) out.push_back(SendQuery{i});
   }
 }
 
 void StateMachine::probe_data_interfaces(Actions& out) {
-  for (InterfaceIndex i = 0; i < interfaces_.size(); ++i) {
+  for (InterfaceIndex i = 0; i < static_cast<InterfaceIndex>(interfaces_.size()); ++i) {
     if (interfaces_[i].link_up && !config_.interfaces[i].sync) out.push_back(SendProbe{i});
   }
 }
@@ -148,7 +148,7 @@ void StateMachine::send_round(int64_t now_ns, Actions& out) {
   report_urgent_ = report_wanted_ = false;
   last_report_ns_ = now_ns;
   fill_report(now_ns);
-  for (InterfaceIndex i = 0; i < interfaces_.size(); ++i) {
+  for (InterfaceIndex i = 0; i < static_cast<InterfaceIndex>(interfaces_.size()); ++i) {
     if (interfaces_[i].link_up) out.push_back(SendReport{i});
   }
   wake_at(now_ns + report_period_ns());
@@ -293,21 +293,21 @@ void StateMachine::built_in_device(BuiltInDevice device, DeviceStatus status, in
 absl::Status StateMachine::add_device(std::string_view name, DeviceStatus status, int64_t timeout_ns, int64_t now_ns,
                                       Actions& out) {
   now_ns = begin(now_ns, out);
-  const absl::Status result = devices_.add(name, status, timeout_ns, now_ns);
+  absl::Status result = devices_.add(name, status, timeout_ns, now_ns);
   end(now_ns, out);
   return result;
 }
 
 absl::Status StateMachine::remove_device(std::string_view name, int64_t now_ns, Actions& out) {
   now_ns = begin(now_ns, out);
-  const absl::Status result = devices_.remove(name);
+  absl::Status result = devices_.remove(name);
   end(now_ns, out);
   return result;
 }
 
 absl::Status StateMachine::report_device(std::string_view name, DeviceStatus status, int64_t now_ns, Actions& out) {
   now_ns = begin(now_ns, out);
-  const absl::Status result = devices_.report(name, status, now_ns);
+  absl::Status result = devices_.report(name, status, now_ns);
   end(now_ns, out);
   return result;
 }

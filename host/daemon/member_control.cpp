@@ -202,7 +202,7 @@ absl::StatusOr<v1::LinkList> MemberControl::links() {
       link->set_sent_packets(stats.sent);
       link->set_sent_bytes(stats.sent_bytes);
       link->set_dropped_packets(stats.rx_dropped_kernel + stats.tx_dropped);
-      for (PortIndex port = 0; port < settings_.gateway.ports.size(); ++port) {
+      for (PortIndex port = 0; port < static_cast<PortIndex>(settings_.gateway.ports.size()); ++port) {
         const gateway::PortConfig& config = settings_.gateway.ports[port];
         if (config.device != device) continue;
         link->set_virtual_mac(to_string(config.virtual_mac));

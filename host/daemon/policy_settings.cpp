@@ -39,7 +39,7 @@ policy::PortSet ports_of(const Names& names, const Settings& settings) {
   if (names.empty()) return policy::kAnyPortSet;
   policy::PortSet set = 0;
   for (const std::string& name : names) {
-    for (PortIndex port = 0; port < settings.gateway.ports.size(); ++port) {
+    for (PortIndex port = 0; port < static_cast<PortIndex>(settings.gateway.ports.size()); ++port) {
       if (settings.gateway.ports[port].name == name || settings.zones[port] == name) set |= policy::port_bit(port);
     }
   }

@@ -10,7 +10,7 @@
 namespace phalanx::daemon {
 
 RouteFeed::RouteFeed(const Settings& settings, Worker* worker) : worker_(worker) {
-  for (PortIndex port = 0; port < settings.gateway.ports.size(); ++port) {
+  for (PortIndex port = 0; port < static_cast<PortIndex>(settings.gateway.ports.size()); ++port) {
     const gateway::PortConfig& config = settings.gateway.ports[port];
     // A VLAN of the gateway's is no device of the kernel's; routes over it are given by next hops on the gateway's
     // networks.

@@ -182,7 +182,7 @@ absl::StatusOr<Settings> make_settings(const v1::Config& config) {
   settings.gateway.members_max = kLeaseMembers;
   settings.gateway.seed[0] = random_word();
   settings.gateway.seed[1] = random_word();
-  for (gateway::DeviceIndex device = 0; device < settings.devices.size(); ++device) {
+  for (gateway::DeviceIndex device = 0; device < static_cast<gateway::DeviceIndex>(settings.devices.size()); ++device) {
     settings.control.cluster.interfaces.push_back({settings.devices[device].name, false});
     settings.control.interfaces.push_back(report_interface(settings, device));
   }
@@ -202,7 +202,7 @@ absl::StatusOr<Settings> make_settings(const v1::Config& config) {
 }
 
 absl::Status complete_settings(Settings& settings) {
-  for (gateway::DeviceIndex device = 0; device < settings.devices.size(); ++device) {
+  for (gateway::DeviceIndex device = 0; device < static_cast<gateway::DeviceIndex>(settings.devices.size()); ++device) {
     const auto info = query_interface(settings.devices[device].device);
     if (!info.ok()) {
       return absl::Status(info.status().code(),
