@@ -185,23 +185,22 @@ bool CardClient::watch_server() {
   return state_ == CardState::kReady;
 }
 
-// The oldest batch on the card has no answer yet: has its time run out, is the process alive?
-void CardClient::look() {
+// The oldest batch on the card has no answer yet: has its time run out, is the process alive? Gives for how long it has
+// been waited for, 0 after a failure.
+int64_t CardClient::look() {
   const int64_t now_ns = options_.clock_ns();
-  if (waiting_since_ns_ < 0) {
-    waiting_since_ns_ = watched_ns_ = now_ns;
-    return;
-  }
-  if (now_ns - waiting_since_ns_ > options_.batch_limit_ns) {
+  if (waiting_since_ns_ < 0) waiting_since_ns_ = watched_ns_ = now_ns;
+  const int64_t waited_ns = now_ns - waiting_since_ns_;
+  if (waited_ns > options_.batch_limit_ns) {
     uint64_t oldest = first_;
     while (pending_[oldest % card::kBatchesMax].done) ++oldest;
     const size_t operations = pending_[oldest % card::kBatchesMax].batch.operations.size();
     fail(CardFaultKind::kHung, absl::StrCat(operations, " operations, ", options_.batch_limit_ns / 1'000'000, " ms"));
-    return;
+    return 0;
   }
-  if (now_ns - watched_ns_ < kWatchNs) return;
+  if (now_ns - watched_ns_ < kWatchNs) return waited_ns;
   watched_ns_ = now_ns;
-  watch_server();
+  return watch_server() ? waited_ns : 0;
 }
 
 // What the server wrote, as far as it can be printed.

@@ -1,7 +1,8 @@
 // The gateway's side of a card: batches into shared memory, answers out of it, and a watch over the card's process.
 //
 // Steady state makes no system call: submit() copies operations (96 B) and records into the rings, poll() copies
-// completions (64 B) out and checks them. Only while an answer is missing are the clock and the process looked at.
+// completions (64 B) out and checks them. Only while an answer is missing are the clock and the process looked at, and
+// only a slow one is slept for, 20 us at a time.
 #ifndef PHALANX_DRIVERS_CARD_CARD_CLIENT_HPP
 #define PHALANX_DRIVERS_CARD_CARD_CLIENT_HPP
 
@@ -81,6 +82,10 @@ class CardClient final : public CardAccelerator {
  private:
   // Empty polls between two looks at the clock, ~5 ns each.
   static constexpr uint32_t kPollsPerLook = 64;
+  // An answer that takes longer than kNapAfterNs, as a real card's to a burst does not, is waited for in naps: the
+  // card's process, an emulated card's too, may want the very core, and a caller that comes before them never lets them
+  // have it by a mere yield.
+  static constexpr int64_t kNapAfterNs = 50'000, kNapNs = 20'000;
   static constexpr int64_t kWatchNs = 1'000'000;  // between two looks at the process, while an answer is missing
   // However little there is to ask, the card is asked once in this time: it keeps the engine's clock going, and an idle
   // card's death is noticed.
@@ -102,7 +107,7 @@ class CardClient final : public CardAccelerator {
   absl::Status post(const Batch& batch, Pending& pending);
   void describe(const Batch& batch, const Pending& pending, uint32_t record_first);
   void wake();
-  void look();
+  int64_t look();
   bool watch_server();
   bool take_answer(Pending& pending);
   std::optional<std::string> take_completions(Pending& pending);

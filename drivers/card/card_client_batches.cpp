@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -176,7 +177,10 @@ bool CardClient::take_answer(Pending& pending) {
   const card::Shared& shared = *memory_->get();
   const uint64_t completed = shared.header.completed.load(std::memory_order_acquire);
   if (completed == completed_) {
-    if (++empty_polls_ % kPollsPerLook == 0) look();
+    if (++empty_polls_ % kPollsPerLook == 0 && look() > kNapAfterNs) {
+      const timespec nap = {0, kNapNs};
+      nanosleep(&nap, nullptr);
+    }
     return false;
   }
   if (completed < completed_ || completed > submitted_) {

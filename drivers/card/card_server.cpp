@@ -1,6 +1,8 @@
 #include "drivers/card/card_server.hpp"
 
 #include <linux/futex.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,6 +13,10 @@
 
 namespace phalanx {
 namespace {
+
+constexpr uint32_t kYieldTurns = 16;
+// Of a nap, beyond which the kernel may not prolong it: 50 us would be the usual.
+constexpr unsigned long kTimerSlackNs = 1'000;
 
 bool inside(uint32_t first, uint32_t count, uint32_t size) { return first <= size && count <= size - first; }
 
@@ -53,6 +59,7 @@ absl::Status CardServer::serve(const MakeEngine& make_engine, const std::functio
   }
   shared_->header.slots = (*engine)->slots();
   shared_->header.state.store(static_cast<uint32_t>(card::ServerState::kReady), std::memory_order_release);
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);  // refused, naps are longer
   uint32_t idle = 0;
   while (shared_->header.stop.load(std::memory_order_acquire) == 0) {
     const uint64_t before = taken_ + done_;
@@ -68,6 +75,8 @@ absl::Status CardServer::serve(const MakeEngine& make_engine, const std::functio
       idle = 0;
       if (gone()) return absl::OkStatus();
       if (taken_ == done_) sleep();
+    } else if (taken_ != done_) {
+      give_way(idle);
     }
   }
   return absl::OkStatus();
@@ -133,6 +142,17 @@ absl::Status CardServer::finish_batches(Accelerator& engine) {
   }
   if (count != 0) shared_->header.completed.store(done_, std::memory_order_release);
   return engine.health();  // also when nothing is left to poll: counters() may have found the card failed
+}
+
+// The card is at work: threads of the runtime, through which its answer comes, and an emulated card's process may want
+// this very core. One that only yields to them still looks like the busier one to the scheduler; one that sleeps not.
+void CardServer::give_way(uint32_t turns) const {
+  if (turns > options_.spin_turns) {
+    const timespec nap = {0, options_.nap_ns};
+    nanosleep(&nap, nullptr);
+  } else if (turns % kYieldTurns == 0) {
+    sched_yield();
+  }
 }
 
 void CardServer::sleep() {

@@ -17,6 +17,10 @@ namespace phalanx {
 struct CardServerOptions {
   // Turns of the loop without work before it sleeps until the client wakes it: some 50 us.
   uint32_t idle_turns = 10'000;
+  // Turns of the loop that wait for the card before naps between them: some 30 us, longer than a real card's runs for
+  // packets, much shorter than an emulated one's.
+  uint32_t spin_turns = 100;
+  long nap_ns = 20'000;
   // Longest sleep: the gateway's end is looked for in between.
   int64_t sleep_ns = 100'000'000;
 };
@@ -39,6 +43,7 @@ class CardServer {
   absl::Status check(const card::Descriptor& descriptor) const;
   absl::Status finish_batches(Accelerator& engine);
   void refuse(const absl::Status& status);
+  void give_way(uint32_t turns) const;
   void sleep();
 
   card::Shared* const shared_;
