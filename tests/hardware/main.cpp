@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "drivers/emulator/environment.hpp"
 #include "tests/hardware/card_case.hpp"
 #include "tests/hardware/child_process.hpp"
@@ -15,8 +16,9 @@
 namespace phalanx::testing {
 namespace {
 
-// Of one case; the longest takes some seconds on the emulated card.
-constexpr std::chrono::milliseconds kCaseLimit(60000);
+// Of one case; the longest takes some seconds on the emulated card, a soak of a million operations (PHALANX_SOAK) some
+// tens of seconds.
+constexpr std::chrono::milliseconds kCaseLimit(120000);
 constexpr uint32_t kSoakEmulated = 40000;
 constexpr uint32_t kSoakReal = 2000000;
 
@@ -35,7 +37,8 @@ CardUnderTest card_under_test(CardApi api) {
   card.options.trusted_keys = variable("PHALANX_TRUSTED_KEYS", "");
   card.options.allow_unsigned = card.options.trusted_keys.empty();
   card.run_directory = variable(emulator::kRunDirectoryVariable, "");
-  card.soak_operations = card.emulated ? kSoakEmulated : kSoakReal;
+  const std::string soak = variable("PHALANX_SOAK", "");
+  if (!absl::SimpleAtoi(soak, &card.soak_operations)) card.soak_operations = card.emulated ? kSoakEmulated : kSoakReal;
   return card;
 }
 
