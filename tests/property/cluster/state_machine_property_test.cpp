@@ -10,12 +10,6 @@ using harness::Cluster;
 using harness::kMs;
 using harness::Options;
 
-std::string story(const Cluster& c) {
-  std::string text = "\n";
-  for (const auto& line : c.trace) text += line + "\n";
-  return text;
-}
-
 Options random_options() {
   Options o;
   o.members = *rc::gen::inRange<uint8_t>(2, 4);

@@ -105,6 +105,24 @@ void Cluster::set_link(MemberId id, int interface, bool up) {
   event(id, [&](StateMachine& m, Actions& out) {
     m.link_changed(static_cast<InterfaceIndex>(interface), up, now_ns_, out);
   });
+  if (!options_.forgets_hosts) return;
+  if (up) {
+    learn_hosts(id, interface);
+  } else {
+    nodes_[id].forgotten |= InterfaceMask{1} << interface;
+    status(id);
+  }
+}
+
+// Hosts become known by their first frames, a moment after the cable is whole again.
+void Cluster::learn_hosts(MemberId id, int interface) {
+  later(kMs, [this, id, inc = nodes_[id].incarnation, interface] {
+    Node& n = nodes_[id];
+    if (!n.machine || n.incarnation != inc || host_cut_[{id, interface}]) return;
+    if (!n.machine->interfaces()[static_cast<size_t>(interface)].link_up) return;
+    n.forgotten &= ~(InterfaceMask{1} << interface);
+    status(id);
+  });
 }
 
 void Cluster::unplug(MemberId id, int interface, bool unplugged) {
@@ -113,6 +131,7 @@ void Cluster::unplug(MemberId id, int interface, bool unplugged) {
     cut(other, id, interface, unplugged);
   }
   cut_hosts(id, interface, unplugged);
+  if (options_.forgets_hosts && !unplugged) learn_hosts(id, interface);
 }
 
 void Cluster::event(MemberId id, const std::function<void(StateMachine&, Actions&)>& what) {
@@ -146,10 +165,7 @@ void Cluster::status(MemberId id) {
   s.needs_full_sync = false;
   s.sync_id = n.sync_id;
   s.position = 100;
-  s.known_hosts = options_.hosts ? ~InterfaceMask{0} : 0;
-  for (int i = 0; i < options_.interfaces && options_.forgets_hosts; ++i) {
-    if (!n.machine->interfaces()[static_cast<size_t>(i)].link_up) s.known_hosts &= ~(InterfaceMask{1} << i);
-  }
+  s.known_hosts = options_.hosts ? ~n.forgotten : 0;
   deliver(id, n.incarnation, [this, s](StateMachine& m, Actions& out) { m.data_plane(s, now_ns_, out); });
 }
 
@@ -269,6 +285,12 @@ bool Cluster::run_until(const std::function<bool()>& done, int64_t limit_ns) {
   const int64_t end = now_ns_ + limit_ns;
   while (!done() && !queue_.empty() && queue_.top().at <= end) run_until(queue_.top().at);
   return done();
+}
+
+std::string story(const Cluster& cluster) {
+  std::string text = "\n";
+  for (const auto& line : cluster.trace) text += line + "\n";
+  return text;
 }
 
 }  // namespace phalanx::cluster::harness

@@ -31,8 +31,9 @@ struct Options {
   int64_t delay_min_ns = 50'000;
   int64_t delay_max_ns = 300'000;
   int64_t tick_late_max_ns = 200'000;
-  bool hosts = true;           // there are hosts on the data segments
-  bool forgets_hosts = false;  // the data plane forgets the hosts of a link that goes down
+  bool hosts = true;  // there are hosts on the data segments
+  bool forgets_hosts =
+      false;  // the data plane forgets the hosts of a link that goes down, until frames pass there again
   int64_t full_sync_ns = 20 * kMs;
   uint64_t seed = 1;
 };
@@ -88,6 +89,7 @@ class Cluster {
     bool whole = false;
     uint32_t sync_id = 0;
     std::map<MemberId, bool> connected;
+    InterfaceMask forgotten = 0;  // links on which no host is known
   };
   struct Event {
     int64_t at;
@@ -102,6 +104,7 @@ class Cluster {
   void do_one(MemberId id, const Action& action);
   void send(MemberId from, int interface, const std::function<void(MemberId to)>& what);
   void status(MemberId id);
+  void learn_hosts(MemberId id, int interface);
   void observe();
   void connect_members();
   int64_t random_between(int64_t a, int64_t b) { return std::uniform_int_distribution<int64_t>(a, b)(random_); }
@@ -119,6 +122,9 @@ class Cluster {
   size_t deciders_before_ = 0;
   int64_t gap_ns_ = 0, longest_gap_ns_ = 0, doubly_ns_ = 0;
 };
+
+// The trace, for whoever looks into a failure.
+std::string story(const Cluster& cluster);
 
 }  // namespace phalanx::cluster::harness
 
