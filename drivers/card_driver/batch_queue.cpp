@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<CardDriver::Queue>> CardDriver::Queue::create(Dev
   if (limits.batches == 0 || limits.run_limit.count() <= 0) {
     return absl::InvalidArgumentError("a card needs room for a batch in flight and a time limit above 0");
   }
-  auto memory = CardMemory::create(device, config);
+  auto memory = CardMemory::create(device, config, limits.buckets);
   if (!memory.ok()) return memory.status();
   std::unique_ptr<Queue> queue(new Queue(*std::move(memory), device, limits, std::move(clock)));
   if (auto status = queue->make_slots(); !status.ok()) return status;

@@ -31,6 +31,8 @@ struct CardLimits {
   // Batches in flight: one on the card, one being written, one being read, one to spare. Each has buffers for
   // card_table::kRunOperationsMax operations: 4096 x (96 + 160 + 64) B = 1.3 MB.
   uint32_t batches = 4;
+  // Of the table's index, card_table::layout(); 0: as many as the sessions need. Tests ask for fewer.
+  uint64_t buckets = 0;
 };
 
 class CardDriver final : public Accelerator {

@@ -58,8 +58,8 @@ absl::Status in_context(const absl::Status& status, absl::string_view what) {
 
 }  // namespace
 
-absl::StatusOr<CardMemory> CardMemory::create(Device& device, const EngineConfig& config) {
-  auto layout = card_table::layout(config);
+absl::StatusOr<CardMemory> CardMemory::create(Device& device, const EngineConfig& config, uint64_t buckets) {
+  auto layout = card_table::layout(config, buckets);
   if (!layout.ok()) return layout.status();
   CardMemory memory(*layout);
   if (auto status = memory.allocate(device); !status.ok()) return status;

@@ -14,8 +14,8 @@ namespace phalanx::card_driver {
 // The host may write the table only while no run is on the card; that is the caller's to see to.
 class CardMemory {
  public:
-  // Takes the buffers and writes an empty table.
-  static absl::StatusOr<CardMemory> create(Device& device, const EngineConfig& config);
+  // Takes the buffers and writes an empty table. `buckets`: card_table::layout().
+  static absl::StatusOr<CardMemory> create(Device& device, const EngineConfig& config, uint64_t buckets = 0);
 
   const card_table::Layout& layout() const { return layout_; }
   // The state as it was when last read.

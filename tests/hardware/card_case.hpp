@@ -16,8 +16,9 @@ namespace phalanx::testing {
 struct CardUnderTest {
   DriverOptions options;
   bool emulated = true;
-  std::string run_directory;     // of this case: its processes' common folder
-  uint32_t soak_operations = 0;  // how much soak() does
+  std::string run_directory;       // of this case: its processes' common folder
+  uint64_t soak_operations = 0;    // how much soak() does
+  uint64_t stream_operations = 0;  // and differential_random(), by all streams together
 };
 
 struct CardCase {
@@ -36,8 +37,12 @@ absl::Status self_test(const CardUnderTest& card);
 absl::Status esp(const CardUnderTest& card);
 // The host's changes of a table that no kernel has run on yet: OpenCL knows of a buffer's card side only from then on.
 absl::Status untouched(const CardUnderTest& card);
-// Random batches against the CPU engine.
+// One long random stream against the CPU engine, in batches of up to 600 operations.
 absl::Status soak(const CardUnderTest& card);
+// The cases of tests/differential, which the natively compiled kernels have passed, on the card: the random streams,
+// each with a table of its own, and everything adversarial.
+absl::Status differential_random(const CardUnderTest& card);
+absl::Status differential_adversarial(const CardUnderTest& card);
 // A table of which 90 % is filled: every session is there.
 absl::Status fill(const CardUnderTest& card);
 // Sessions out, bitstream loaded again, sessions in: every session is there. A card is loaded by a new process, as the

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <deque>
 #include <filesystem>
 #include <fstream>
 
-#include "drivers/cpu/cpu_engine.hpp"
 #include "tests/hardware/card_case.hpp"
 #include "tests/hardware/driver_use.hpp"
 
@@ -15,6 +13,8 @@ constexpr CardCase kCases[] = {
     {"esp", esp, false, false},
     {"untouched", untouched, false, false},
     {"soak", soak, false, false},
+    {"differential_random", differential_random, false, false},
+    {"differential_adversarial", differential_adversarial, false, false},
     {"fill", fill, false, false},
     {"reprogram", reprogram, false, false, 2},
     {"hang", hang, true, false},
@@ -82,40 +82,6 @@ absl::Status untouched(const CardUnderTest& card) {
   OwnedBatch after = sessions_batch(abi::Opcode::kLookup, 0, 1);
   PHALANX_RETURN_IF_ERROR(carry_out(**driver, after));
   return expect(after.completions[0].result == abi::Result::kMiss, "a table that was cleared is empty");
-}
-
-absl::Status soak(const CardUnderTest& card) {
-  constexpr uint64_t kSlots = 512;
-  constexpr size_t kFlying = 3;
-  const EngineConfig config = config_for(kSlots);
-  auto driver = open_under_test(card, config);
-  if (!driver.ok()) return driver.status();
-  auto cpu = CpuEngine::create(config);
-  if (!cpu.ok()) return cpu.status();
-  RandomBatches random(20260, 120, kSlots);
-  std::deque<std::pair<OwnedBatch, OwnedBatch>> flying;
-  uint64_t operations = 0;
-  while (operations < card.soak_operations || !flying.empty()) {
-    if (operations < card.soak_operations) {
-      const OwnedBatch next = random.next(1 + (operations * 37) % 600, 300);
-      operations += next.operations.size();
-      flying.emplace_back(next, next);
-      PHALANX_RETURN_IF_ERROR(carry_out(**cpu, flying.back().first));
-      PHALANX_RETURN_IF_ERROR((*driver)->submit(flying.back().second.view()));
-      if (flying.size() < kFlying) continue;
-    }
-    for (uint64_t tag = 0; (*driver)->poll({&tag, 1}) == 0;) PHALANX_RETURN_IF_ERROR((*driver)->health());
-    if (const auto found = difference(flying.front().first, flying.front().second)) {
-      return absl::InternalError(*found);
-    }
-    random.remember(flying.front().first);
-    flying.pop_front();
-  }
-  if (const auto found = difference((*cpu)->counters(), (*driver)->counters())) return absl::InternalError(*found);
-  std::printf("soak: %llu operations equal to the CPU engine's, %llu sessions inserted\n",
-              static_cast<unsigned long long>(operations),
-              static_cast<unsigned long long>((*cpu)->counters().inserted));
-  return absl::OkStatus();
 }
 
 absl::Status fill(const CardUnderTest& card) {

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "drivers/card_driver/open_driver.hpp"
 #include "tests/hardware/card_case.hpp"
-#include "tests/hardware/random_batches.hpp"
+#include "tests/hardware/owned_batch.hpp"
 
 namespace phalanx::testing {
 

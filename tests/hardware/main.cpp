@@ -4,23 +4,26 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
 #include "absl/strings/numbers.h"
 #include "drivers/emulator/environment.hpp"
+#include "tests/differential/cases/cases.hpp"
 #include "tests/hardware/card_case.hpp"
 #include "tests/hardware/child_process.hpp"
 
 namespace phalanx::testing {
 namespace {
 
-// Of one case; the longest takes some seconds on the emulated card, a soak of a million operations (PHALANX_SOAK) some
-// tens of seconds.
+// Of one case: a minute or two for whatever else the machine does, and its operations at a tenth of the speed that the
+// emulated card has.
 constexpr std::chrono::milliseconds kCaseLimit(120000);
-constexpr uint32_t kSoakEmulated = 40000;
-constexpr uint32_t kSoakReal = 2000000;
+constexpr uint64_t kOperationsPerMsLeast = 2;
+constexpr uint64_t kSoakEmulated = 40000;
+constexpr uint64_t kSoakReal = 2000000;
 
 std::string variable(const char* name, const std::string& otherwise) {
   const char* value = std::getenv(name);
@@ -38,8 +41,18 @@ CardUnderTest card_under_test(CardApi api) {
   card.options.allow_unsigned = card.options.trusted_keys.empty();
   card.run_directory = variable(emulator::kRunDirectoryVariable, "");
   const std::string soak = variable("PHALANX_SOAK", "");
-  if (!absl::SimpleAtoi(soak, &card.soak_operations)) card.soak_operations = card.emulated ? kSoakEmulated : kSoakReal;
+  if (absl::SimpleAtoi(soak, &card.soak_operations)) {
+    card.stream_operations = card.soak_operations;
+  } else {
+    card.soak_operations = card.emulated ? kSoakEmulated : kSoakReal;
+    card.stream_operations = stream_operations();
+  }
   return card;
+}
+
+std::chrono::milliseconds limit_of(const CardUnderTest& card) {
+  const uint64_t operations = std::max(card.soak_operations, card.stream_operations);
+  return kCaseLimit + std::chrono::milliseconds(operations / kOperationsPerMsLeast);
 }
 
 // In the child: carries out a case. It ends without destructors: XRT's may wait for ever for a card that has died.
@@ -74,15 +87,16 @@ class HardwareSuite : public ::testing::TestWithParam<Parameter> {
  protected:
   // One process of a case, from the card's opening to its end.
   static void run_process(const CardCase& c, const emulator::Environment& environment, const std::filesystem::path& run,
-                          bool emulated) {
+                          const CardUnderTest& card) {
+    const std::chrono::milliseconds limit = limit_of(card);
     const auto result =
         run_child({std::filesystem::read_symlink("/proc/self/exe").string(), "--child", c.name, GetParam().api},
-                  environment, (run / "output").string(), kCaseLimit);
-    if (emulated) emulator::remove_leftovers(run.string());
+                  environment, (run / "output").string(), limit);
+    if (card.emulated) emulator::remove_leftovers(run.string());
     ASSERT_TRUE(result.ok()) << result.status();
     std::cout << result->output;
     EXPECT_NE(result->output.find("device: "), std::string::npos) << "no card was opened";
-    EXPECT_FALSE(result->timed_out) << "not done within " << kCaseLimit.count() << " ms";
+    EXPECT_FALSE(result->timed_out) << "not done within " << limit.count() << " ms";
     const bool ended = c.may_be_ended && (result->signal == SIGTERM || result->signal == SIGPIPE);
     if (ended) std::cout << c.name << ": XRT ended the process, which the gateway sees" << std::endl;
     EXPECT_TRUE(result->exit_code == 0 || ended) << "exit " << result->exit_code << ", signal " << result->signal;
@@ -108,7 +122,7 @@ TEST_P(HardwareSuite, Holds) {
     ASSERT_TRUE(made.ok()) << made.status();
     environment = *std::move(made);
   }
-  for (int i = 0; i < c.processes && !HasFailure(); ++i) run_process(c, environment, run, card.emulated);
+  for (int i = 0; i < c.processes && !HasFailure(); ++i) run_process(c, environment, run, card);
   std::error_code ignored;
   if (!HasFailure()) fs::remove_all(run, ignored);
 }

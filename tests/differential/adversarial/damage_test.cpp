@@ -3,10 +3,18 @@
 
 #include <random>
 
-#include "tests/differential/adversarial/native_pair.hpp"
+#include "drivers/native/native_engine.hpp"
+#include "tests/differential/cases/cases.hpp"
 
 namespace phalanx::testing {
 namespace {
+
+std::unique_ptr<NativeEngine> make(uint64_t sessions_max, uint64_t seed) {
+  NativeEngine::Options options;
+  options.settings.seed = seed;
+  options.settings.stalls = true;
+  return *NativeEngine::create(pair_config(sessions_max), options);
+}
 
 Operations mixed(World& world, NativeEngine& engine) { return world.batch(engine.slots(), engine.generation()); }
 
@@ -32,7 +40,7 @@ void expect_answered(NativeEngine& engine, const Operations& given) {
 TEST(Damage, FlippedBitsAreCountedAndSurvived) {
   uint64_t impossible = 0;
   for (uint64_t seed = 1; seed <= 30; ++seed) {
-    auto engine = *NativeEngine::create(pair_config(40), stalls(seed));
+    auto engine = make(40, seed);
     World world({.clients = 5, .ports = 4}, seed);
     std::mt19937_64 random(seed);
     for (int round = 0; round < 40; ++round) {
@@ -53,7 +61,7 @@ TEST(Damage, FlippedBitsAreCountedAndSurvived) {
 }
 
 TEST(Damage, AnEntryThatLeadsNowhereIsAMiss) {
-  auto engine = *NativeEngine::create(pair_config(8), stalls(1));
+  auto engine = make(8, 1);
   expect_answered(*engine, Operations().insert(record_of(flow(1)), flow(1)).lookup(flow(1)));
   ASSERT_EQ(engine->state().impossible, 0u);
   for (const int choice : {0, 1}) {
@@ -83,7 +91,7 @@ struct FormCase {
 class DamagedState : public ::testing::TestWithParam<FormCase> {};
 
 TEST_P(DamagedState, IsRefusedWithItsReason) {
-  auto engine = *NativeEngine::create(pair_config(8), stalls(1));
+  auto engine = make(8, 1);
   const Operations given = Operations().lookup(flow(1));
   engine->state().*GetParam().field = GetParam().value;
   std::vector<abi::Completion> completions(1);

@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <deque>
 
 #include "drivers/card_table/card_table.hpp"
 #include "drivers/cpu/cpu_engine.hpp"
-#include "tests/hardware/random_batches.hpp"
+#include "tests/differential/world.hpp"
+#include "tests/hardware/owned_batch.hpp"
 #include "tests/unit/card_driver/native_device.hpp"
 #include "tests/unit/cpu_engine/engine_driver.hpp"
 
@@ -68,34 +68,17 @@ class CardDriverTest : public ::testing::Test {
 TEST_F(CardDriverTest, AnswersAsTheCpuEngine) {
   for (const uint64_t seed : {1, 2, 3}) {
     const EngineConfig config = small_config(kSlots);
-    auto driver = make(config);
-    auto cpu = *CpuEngine::create(config);
-    RandomBatches random(seed, 24, kSlots);
-    std::deque<std::pair<OwnedBatch, OwnedBatch>> flying;
-    uint64_t operations = 0;
-    for (int step = 0; step < 149; ++step) {
-      if (step < 147) {
-        OwnedBatch want = random.next(1 + step % 70, step % 5 == 0 ? 0 : 40);
-        flying.emplace_back(want, want);
-        operations += want.operations.size();
-        ASSERT_TRUE(cpu->submit(flying.back().first.view()).ok());
-        uint64_t tag = 0;
-        ASSERT_EQ(cpu->poll({&tag, 1}), 1u);
-        ASSERT_TRUE(driver->submit(flying.back().second.view()).ok());
-      }
-      if (flying.size() < 3 && step < 147) continue;
-      uint64_t tag = 0;
-      ASSERT_EQ(poll_until(*driver, &tag), 1u) << driver->health();
-      ASSERT_EQ(tag, flying.front().first.tag) << "batches are done in order";
-      const auto found = difference(flying.front().first, flying.front().second);
-      ASSERT_FALSE(found.has_value()) << "seed " << seed << ": " << *found;
-      random.remember(flying.front().first);
-      flying.pop_front();
+    EnginePair pair(*CpuEngine::create(config), make(config), 3);
+    World world({.clients = 8, .ports = 6, .longest_batch = 70}, seed);
+    uint32_t now_ms = 0;
+    for (int step = 0; step < 300; ++step) {
+      now_ms = world.now_ms();
+      ASSERT_EQ(pair.run(world.batch(kSlots, pair.reference().generation()), now_ms, step % 5 == 0 ? 0 : 40),
+                std::nullopt)
+          << "seed " << seed << " after " << pair.operations() << " operations";
     }
-    const auto found = difference(cpu->counters(), driver->counters());
-    EXPECT_FALSE(found.has_value()) << *found;
-    EXPECT_EQ(cpu->generation(), driver->generation());
-    EXPECT_GT(cpu->counters().inserted, 50u) << operations << " operations have not done anything";
+    ASSERT_EQ(pair.compare_tables(now_ms), std::nullopt) << "seed " << seed;
+    EXPECT_GT(pair.reference().counters().inserted, 50u) << pair.operations() << " operations have not done anything";
   }
 }
 
