@@ -8,6 +8,7 @@
 #include <CL/cl_ext_xilinx.h>
 
 #include <CL/opencl.hpp>
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <utility>
@@ -83,6 +84,11 @@ class OpenClBuffer final : public Buffer {
   HostMemory host_;
 };
 
+// How a run has ended, told by the runtime's thread: CL_COMPLETE or an error, kRunning until then. Asking the event
+// instead takes the locks that this thread needs to say so.
+using RunState = std::atomic<cl_int>;
+constexpr cl_int kRunning = CL_QUEUED;
+
 class OpenClRun final : public Run {
  public:
   OpenClRun(Kernel which, cl::Kernel kernel, cl::CommandQueue queue)
@@ -95,22 +101,34 @@ class OpenClRun final : public Run {
                 [&] { kernel_.setArg(argument, card_driver::scalar_bytes(which_, argument), &value); });
   }
   absl::Status start() override {
+    state_->store(kRunning, std::memory_order_relaxed);
     // No clFlush: the Xilinx runtime starts a task when it is enqueued, and its clFlush waits for the task's end.
-    return call("clEnqueueTask", [&] { queue_.enqueueTask(kernel_, nullptr, &event_); });
+    auto status = call("clEnqueueTask", [&] { queue_.enqueueTask(kernel_, nullptr, &event_); });
+    if (!status.ok()) return status;
+    // The runtime's share of the state: it may say something when this run is gone. Lost if it never does, of a card
+    // that hangs; the process is about to end then.
+    auto told = std::make_unique<std::shared_ptr<RunState>>(state_);
+    status = call("clSetEventCallback", [&] { event_.setCallback(CL_COMPLETE, ended, told.get()); });
+    [[maybe_unused]] const auto* runtimes = status.ok() ? told.release() : nullptr;
+    return status;
   }
   absl::StatusOr<bool> done() override {
-    cl_int state = CL_QUEUED;
-    auto status = call("clGetEventInfo", [&] { state = event_.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>(); });
-    if (!status.ok()) return status;
-    if (state < 0) return absl::UnavailableError(absl::StrCat("clGetEventInfo: the run ended with error ", state));
+    const cl_int state = state_->load(std::memory_order_acquire);
+    if (state < 0) return absl::UnavailableError(absl::StrCat("clEnqueueTask: the run ended with error ", state));
     return state == CL_COMPLETE;
   }
 
  private:
+  static void CL_CALLBACK ended(cl_event, cl_int state, void* told) {
+    const std::unique_ptr<std::shared_ptr<RunState>> ours(static_cast<std::shared_ptr<RunState>*>(told));
+    (*ours)->store(state, std::memory_order_release);
+  }
+
   const Kernel which_;
   cl::Kernel kernel_;
   cl::CommandQueue queue_;
   cl::Event event_;
+  const std::shared_ptr<RunState> state_ = std::make_shared<RunState>(kRunning);
 };
 
 class OpenClDevice final : public Device {

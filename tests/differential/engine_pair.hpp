@@ -3,11 +3,13 @@
 #define PHALANX_TESTS_DIFFERENTIAL_ENGINE_PAIR_HPP
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,9 @@ using Difference = std::optional<std::string>;
 class EnginePair {
  public:
   static constexpr uint64_t kPollsMax = 100'000'000;
+  // An engine that is not done after so many is a card, and an emulated one wants this core: naps between the others.
+  static constexpr uint64_t kPollsBeforeNaps = 1000;
+  static constexpr std::chrono::microseconds kNap{20};
   // The judged engine's counters are asked for after each batch, or after so many of those in flight: asking waits.
   static constexpr uint64_t kCountersEvery = 64;
 
@@ -161,6 +166,7 @@ class EnginePair {
       if (const absl::Status s = engines_[engine]->health(); !s.ok()) {
         return absl::StrCat(engines_[engine]->name(), ": ", s.ToString());
       }
+      if (i > kPollsBeforeNaps) std::this_thread::sleep_for(kNap);
     }
     if (tag == flight.number) return std::nullopt;
     return absl::StrCat(engines_[engine]->name(), ": batch ", flight.number, " was not done, ", tag, " was");

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "drivers/card_driver/open_driver.hpp"
+#include "tests/differential/engine_pair.hpp"
 #include "tests/hardware/card_case.hpp"
 #include "tests/hardware/owned_batch.hpp"
 
@@ -52,6 +54,7 @@ inline absl::Status carry_out(Accelerator& engine, OwnedBatch& batch) {
   for (uint64_t tag = 0;;) {
     if (engine.poll({&tag, 1}) == 1) return absl::OkStatus();
     PHALANX_RETURN_IF_ERROR(engine.health());
+    std::this_thread::sleep_for(EnginePair::kNap);
   }
 }
 
