@@ -108,17 +108,19 @@ inline StateContext begin_state(uint64_t base_generation) {
 }
 
 // The TCP states; hls/track.hpp has the same for who tracks.
-inline bool has_tcp_fields(uint8_t state) { return state >= kStateTcpSynSent && state <= kStateTcpClosed; }
+inline bool has_tcp_fields(uint8_t state) { return (state >= kStateTcpSynSent) & (state <= kStateTcpClosed); }
 
 // The class whose implied protocol, ports and states fit; kOther fits everything.
 inline ProtocolClass protocol_class(uint8_t protocol, uint8_t family, uint8_t state, uint16_t responder_port) {
   const bool deleted = state == kStateDeleted;
-  const bool udp_state = state == kStateUdpNew || state == kStateUdpStream;
+  const bool udp_state = (state == kStateUdpNew) | (state == kStateUdpStream);
   const uint8_t icmp = family == 6 ? kProtocolIcmpV6 : kProtocolIcmp;
-  if (protocol == kProtocolTcp && (deleted || has_tcp_fields(state))) return ProtocolClass::kTcp;
-  if (protocol == kProtocolUdp && (deleted || udp_state)) return ProtocolClass::kUdp;
-  if (protocol == icmp && responder_port == 0 && (deleted || state == kStateIcmp)) return ProtocolClass::kEcho;
-  return ProtocolClass::kOther;
+  const bool tcp = (protocol == kProtocolTcp) & (deleted | has_tcp_fields(state));
+  const bool udp = (protocol == kProtocolUdp) & (deleted | udp_state);
+  const bool echo = (protocol == icmp) & (responder_port == 0) & (deleted | (state == kStateIcmp));
+  const ProtocolClass echo_or_other = echo ? ProtocolClass::kEcho : ProtocolClass::kOther;
+  const ProtocolClass no_tcp = udp ? ProtocolClass::kUdp : echo_or_other;
+  return tcp ? ProtocolClass::kTcp : no_tcp;
 }
 
 // What is most often true of a TCP session: each side has acknowledged all that the other sent, and may send a window
@@ -139,6 +141,14 @@ struct TcpPrediction {
 };
 
 inline uint64_t zigzag(int64_t v) { return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63); }
+// zigzag(generation_delta(to, from)), without a sign that is 64 bits wide: of the difference's 40 bits the upper one is
+// the sign.
+inline uint64_t zigzag_generation(uint64_t to, uint64_t from) {
+  const uint64_t difference = (to - from) & kGenerationMask;
+  const bool negative = difference >> (63 - kVersionBits) != 0;
+  const uint64_t size = negative ? ~difference & kGenerationMask : difference;
+  return size << 1 | (negative ? 1 : 0);
+}
 inline uint64_t zigzag32(uint32_t to, uint32_t from) { return zigzag(static_cast<int32_t>(to - from)); }
 
 // A window as its significant bits << 4 | trailing zeros, at most 15: scaled windows end in zeros.
@@ -154,10 +164,13 @@ inline uint64_t pack_window(uint32_t window) {
   return window == 0 ? 0 : packed;
 }
 
-// Where a responder's endpoint lives in the dictionary.
+// Where a responder's endpoint lives in the dictionary: the exclusive or of what would be the digits of a number to the
+// base 64, so that neighbours lie apart, and no multiplication.
 inline uint32_t dictionary_index(uint64_t hi, uint64_t lo, uint16_t port) {
-  const uint64_t x = (hi ^ lo ^ static_cast<uint64_t>(port) << 40) * 0x9e3779b97f4a7c15ull;
-  return static_cast<uint32_t>(x >> 58);
+  const uint64_t x = hi ^ lo ^ static_cast<uint64_t>(port) << 40;
+  const uint64_t digits6 = x ^ x >> 36;
+  const uint64_t digits3 = digits6 ^ digits6 >> 18;
+  return static_cast<uint32_t>(digits3 ^ digits3 >> 6 ^ digits3 >> 12) & 63;
 }
 static_assert(kDictionaryEntries == 64, "dictionary_index gives six bits");
 

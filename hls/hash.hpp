@@ -38,20 +38,29 @@ inline SipState sip_absorb(SipState s, uint64_t word) {
   return s;
 }
 
+inline SipState sip_begin(uint64_t seed0, uint64_t seed1) {
+  const SipState s = {seed0 ^ 0x736f6d6570736575ull, seed1 ^ 0x646f72616e646f6dull, seed0 ^ 0x6c7967656e657261ull,
+                      seed1 ^ 0x7465646279746573ull};
+  return s;
+}
+
+inline uint64_t sip_end(SipState s) {
+  s.v2 ^= 0xff;
+  s = sip_round(sip_round(sip_round(s)));
+  return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
 // SipHash-1-3 of the key's five words under a secret 128-bit seed, so that nobody outside can choose keys that collide.
 // Every input is 40 bytes long: SipHash's last block, which tells lengths apart, would be the same for all and is left
 // out.
 inline uint64_t hash_key(const FlowKey& key, uint64_t seed0, uint64_t seed1) {
-  SipState s = {seed0 ^ 0x736f6d6570736575ull, seed1 ^ 0x646f72616e646f6dull, seed0 ^ 0x6c7967656e657261ull,
-                seed1 ^ 0x7465646279746573ull};
+  SipState s = sip_begin(seed0, seed1);
   s = sip_absorb(s, key.a_hi);
   s = sip_absorb(s, key.a_lo);
   s = sip_absorb(s, key.b_hi);
   s = sip_absorb(s, key.b_lo);
   s = sip_absorb(s, key.tail);
-  s.v2 ^= 0xff;
-  s = sip_round(sip_round(sip_round(s)));
-  return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+  return sip_end(s);
 }
 
 }  // namespace hls

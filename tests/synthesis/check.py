@@ -10,12 +10,13 @@ import ctypes
 import dataclasses
 import json
 import pathlib
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+
+import models
 
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parent.parent
@@ -49,49 +50,6 @@ class Report:
     luts: int = 0
     inputs: int = 0
     outputs: int = 0
-
-
-def sip_hash_1_3(words, key) -> int:
-    """SipHash from its paper, one round a word and three at the end, without the block that holds the length."""
-    mask = 2**64 - 1
-
-    def rotate(x, by):
-        return (x << by | x >> 64 - by) & mask
-
-    v = [key[i % 2] ^ int.from_bytes(text, "big")
-         for i, text in enumerate((b"somepseu", b"dorandom", b"lygenera", b"tedbytes"))]
-
-    def mix():
-        for a, b, by, c in ((0, 1, 13, 0), (2, 3, 16, None), (0, 3, 21, None), (2, 1, 17, 2)):
-            v[a] = (v[a] + v[b]) & mask
-            v[b] = rotate(v[b], by) ^ v[a]
-            if c is not None:
-                v[c] = rotate(v[c], 32)
-
-    for word in words:
-        v[3] ^= word
-        mix()
-        v[0] ^= word
-    v[2] ^= 0xFF
-    for _ in range(3):
-        mix()
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
-
-
-def check_hash(library) -> list[str]:
-    top = library.stage_hash_key
-    top.restype = ctypes.c_uint64
-    top.argtypes = [ctypes.c_uint64] * 7
-    draw = random.Random(1)
-    for _ in range(1000):
-        words = [draw.getrandbits(64) for _ in range(7)]
-        if top(*words) != sip_hash_1_3(words[:5], words[5:]):
-            return [f"hash of {words} is not SipHash-1-3's"]
-    return []
-
-
-# Stages that have a model of their own here.
-MODELS = {"hash_key": check_hash}
 
 
 def run(command, problems, what) -> bool:
@@ -256,11 +214,11 @@ def check(source: pathlib.Path, gcc: str, clang: str, scratch: pathlib.Path) -> 
         program = scratch / f"{source.stem}-{pathlib.Path(compiler).name}"
         if run([compiler, *COMMON, "-O1", *WARNINGS, str(source), "-o", str(program)], problems, compiler):
             run([str(program)], problems, f"self-check by {compiler}")
-    if name in MODELS:
+    if name in models.MODELS:
         library = scratch / f"{source.stem}.so"
         if run([gcc, *COMMON, "-O1", *WARNINGS, "-shared", "-fPIC", "-D__SYNTHESIS__", str(source), "-o", str(library)],
                problems, gcc):
-            problems += MODELS[name](ctypes.CDLL(str(library)))
+            problems += models.MODELS[name](ctypes.CDLL(str(library)))
     reports = [check_ir(clang, source, level, scratch) for level in LEVELS]
     report = reports[-1]
     for level, one in zip(LEVELS, reports):
