@@ -122,6 +122,15 @@ inline AesBlock aes_encrypt(AesBlock block, const uint64_t* round_key, int round
   return s;
 }
 
+// A word of the key expansion (FIPS 197, section 5.2) from the one before it and the one a key's length before.
+// `first`: its place in the key's length is 0; `middle`: it is 4, of 8. `constant` counts for the first only.
+inline uint32_t aes_key_word(uint32_t before, uint32_t back, uint32_t constant, bool first, bool middle) {
+  const uint32_t turned = first ? before << 8 | before >> 24 : before;
+  const uint32_t substituted = static_cast<uint32_t>(sub_block({0, turned}).lo);
+  const uint32_t t = (first | middle) ? substituted : turned;
+  return back ^ t ^ (first ? constant : 0);
+}
+
 // Key expansion (FIPS 197, section 5.2) of 4 or 8 big-endian words into kAesRoundKeysMax round keys, hi then lo; those
 // that a 128-bit key does not have are 0. Not pipelined: done once an SA.
 inline void aes_expand_key(const uint32_t* key, uint32_t key_bytes, uint64_t* round_key) {
@@ -133,15 +142,9 @@ inline void aes_expand_key(const uint32_t* key, uint32_t key_bytes, uint64_t* ro
     word[i] = 0;
     if (i < key_words) word[i] = key[i];
     if (i < key_words || i >= words) continue;
-    uint32_t t = word[i - 1];
     const int place = i & (key_words - 1);
-    if (place == 0) t = t << 8 | t >> 24;
-    if (place == 0 || (key_words == 8 && place == 4)) t = static_cast<uint32_t>(sub_block({0, t}).lo);
-    if (place == 0) {
-      t ^= constant;
-      constant = constant << 1 ^ ((constant >> 31) * 0x1b000000u);
-    }
-    word[i] = word[i - key_words] ^ t;
+    word[i] = aes_key_word(word[i - 1], word[i - key_words], constant, place == 0, key_words == 8 && place == 4);
+    if (place == 0) constant = constant << 1 ^ ((constant >> 31) * 0x1b000000u);
   }
   for (int i = 0; i < 2 * kAesRoundKeysMax; ++i) {
     round_key[i] = static_cast<uint64_t>(word[2 * i]) << 32 | word[2 * i + 1];

@@ -63,55 +63,53 @@ struct Known {
 
 inline Known known_of(const Session& s, const Parts& p, const Registers& r, const StateContext& state,
                       const DictionaryEntry& entry) {
-  const bool shared_v6 = r.has_originator_v6 && r.originator_v6_hi == p.originator.hi;
-  const bool shared_v4 = r.has_originator_v4 && ((r.originator_v4 ^ static_cast<uint32_t>(p.originator.lo)) >> 16) == 0;
+  const bool shared_v6 = r.has_originator_v6 & (r.originator_v6_hi == p.originator.hi);
+  const bool shared_v4 =
+      r.has_originator_v4 & (((r.originator_v4 ^ static_cast<uint32_t>(p.originator.lo)) >> 16) == 0);
   const bool wide = (s.flags & kNatWide) != 0;
   Known k;
   k.originator = p.v6 ? shared_v6 : shared_v4;
   k.responder = ((entry.hi ^ p.responder.hi) | (entry.lo ^ p.responder.lo) | (entry.epoch ^ r.epoch) |
                  static_cast<uint32_t>(entry.port ^ p.responder.port) |
                  static_cast<uint32_t>(entry.family ^ (p.v6 ? 6 : 4))) == 0;
-  k.port = !k.responder && p.cls != ProtocolClass::kEcho && has_responder_port(r, p.cls) &&
-           responder_port(r, p.cls) == p.responder.port;
-  k.profile = p.tcp && s.tcp_flags == state.tcp_flags && s.scales == state.scales;
-  k.nat_source = !wide && r.has_nat_source && r.nat_source == s.nat_source;
-  k.nat_destination = !wide && r.has_nat_destination && r.nat_destination == s.nat_destination;
+  const bool port_said = has_responder_port(r, p.cls);
+  const bool same_port = responder_port(r, p.cls) == p.responder.port;
+  k.port = !k.responder & (p.cls != ProtocolClass::kEcho) & port_said & same_port;
+  k.profile = p.tcp & (s.tcp_flags == state.tcp_flags) & (s.scales == state.scales);
+  k.nat_source = !wide & r.has_nat_source & (r.nat_source == s.nat_source);
+  k.nat_destination = !wide & r.has_nat_destination & (r.nat_destination == s.nat_destination);
   return k;
 }
 
 inline uint8_t extension_of(const Session& s, const Parts& p, const Known& k) {
   const uint32_t system = virtual_system(s.key) != 0 ? kExtVirtualSystem : 0u;
-  if (p.deleted || (s.flags & (kNatSource | kNatDestination | kNatWide | kPickedUp)) == 0) {
-    return static_cast<uint8_t>(system);
-  }
   const bool source = (s.flags & kNatSource) != 0;
   const bool destination = (s.flags & kNatDestination) != 0;
-  const uint32_t live = ((s.flags & kNatWide) ? kExtNatWide : 0u) | ((s.flags & kPickedUp) ? kExtPickedUp : 0u) |
-                        (source ? kExtNatSource : 0u) | (destination ? kExtNatDestination : 0u) |
-                        (source && k.nat_source ? kExtSameNatSource : 0u) |
-                        (destination && k.nat_destination ? kExtSameNatDestination : 0u);
-  return static_cast<uint8_t>(live | system);
+  const uint32_t live = ((s.flags & kNatWide) != 0 ? kExtNatWide : 0u) |
+                        ((s.flags & kPickedUp) != 0 ? kExtPickedUp : 0u) | (source ? kExtNatSource : 0u) |
+                        (destination ? kExtNatDestination : 0u) | ((source & k.nat_source) ? kExtSameNatSource : 0u) |
+                        ((destination & k.nat_destination) ? kExtSameNatDestination : 0u);
+  return static_cast<uint8_t>((p.deleted ? 0 : live) | system);
 }
 
 // What the next records may leave out. `entry` becomes what it is already if the responder was known by it.
 inline void remember(const Session& s, const Parts& p, const Known& k, Registers& r, DictionaryEntry& entry) {
-  const uint8_t nat = p.deleted || (s.flags & kNatWide) ? 0 : s.flags;
-  if (p.v6) {
-    r.originator_v6_hi = p.originator.hi;
-    r.has_originator_v6 = true;
-  } else {
-    r.originator_v4 = static_cast<uint32_t>(p.originator.lo);
-    r.has_originator_v4 = true;
-  }
-  if (nat & kNatSource) {
-    r.nat_source = s.nat_source;
-    r.has_nat_source = true;
-  }
-  if (nat & kNatDestination) {
-    r.nat_destination = s.nat_destination;
-    r.has_nat_destination = true;
-  }
-  if (!k.responder && p.cls != ProtocolClass::kEcho) set_responder_port(r, p.cls, p.responder.port);
+  const bool narrow = !p.deleted & ((s.flags & kNatWide) == 0);
+  const bool source = narrow & ((s.flags & kNatSource) != 0);
+  const bool destination = narrow & ((s.flags & kNatDestination) != 0);
+  const bool says_port = !k.responder & (p.cls != ProtocolClass::kEcho);
+  Registers said = r;
+  set_responder_port(said, p.cls, p.responder.port);
+  r.originator_v6_hi = p.v6 ? p.originator.hi : r.originator_v6_hi;
+  r.originator_v4 = p.v6 ? r.originator_v4 : static_cast<uint32_t>(p.originator.lo);
+  r.nat_source = source ? s.nat_source : r.nat_source;
+  r.nat_destination = destination ? s.nat_destination : r.nat_destination;
+  r.responder_ports = says_port ? said.responder_ports : r.responder_ports;
+  r.has_responder_ports = says_port ? said.has_responder_ports : r.has_responder_ports;
+  r.has_originator_v6 = r.has_originator_v6 | p.v6;
+  r.has_originator_v4 = r.has_originator_v4 | !p.v6;
+  r.has_nat_source = r.has_nat_source | source;
+  r.has_nat_destination = r.has_nat_destination | destination;
   entry.hi = p.responder.hi;
   entry.lo = p.responder.lo;
   entry.epoch = r.epoch;

@@ -28,10 +28,10 @@ inline AesBlock gcm_length_block(uint32_t aad_bytes, uint32_t data_bytes) {
 
 // The first `bytes` bytes of the block, 0..16 (more: all of it); the rest 0.
 inline AesBlock gcm_mask_block(AesBlock block, uint32_t bytes) {
-  const uint32_t hi_bytes = bytes < 8 ? bytes : 8;
-  const uint32_t lo_bytes = bytes < 8 ? 0 : bytes < 16 ? bytes - 8 : 8;
-  const uint64_t hi_mask = hi_bytes == 0 ? 0 : ~0ull << (64 - 8 * hi_bytes);
-  const uint64_t lo_mask = lo_bytes == 0 ? 0 : ~0ull << (64 - 8 * lo_bytes);
+  const uint64_t part = ~(~0ull >> (8 * (bytes & 7)));  // the word that is neither whole nor empty
+  const uint64_t lo_part = bytes < 8 ? 0 : part;
+  const uint64_t hi_mask = bytes < 8 ? part : ~0ull;
+  const uint64_t lo_mask = bytes < 16 ? lo_part : ~0ull;
   return {block.hi & hi_mask, block.lo & lo_mask};
 }
 

@@ -32,6 +32,13 @@ inline NatEnds nat_ends(const Session& session, const WideNat& wide) {
   return ends;
 }
 
+// translated_key().
+inline DirectedKey translated_key_at_once(const Session& session, const WideNat& wide) {
+  const NatEnds ends = nat_ends(session, wide);
+  return make_key(ends.translated_originator, ends.translated_responder, protocol(session.key), family(session.key),
+                  virtual_system(session.key));
+}
+
 inline bool same_endpoint(const Endpoint& x, const Endpoint& y) {
   const uint64_t ports = static_cast<uint64_t>(x.port ^ y.port);
   return ((x.hi ^ y.hi) | (x.lo ^ y.lo) | ports) == 0;

@@ -253,8 +253,8 @@ inline uint64_t find_timed_out(uint64_t at, uint64_t end, abi::TableState& state
     slot = i + 1;
     if (seen.state >= hls::kStates) ++state.impossible;
     if (!linked(seen.state)) continue;
-    if (!hls::timed_out(timeouts, seen.state, seen.last_seen, static_cast<uint32_t>(state.age_floor_ms),
-                        static_cast<uint32_t>(state.now_ms))) {
+    if (!hls::timed_out_at_once(timeouts, seen.state, seen.last_seen, static_cast<uint32_t>(state.age_floor_ms),
+                                static_cast<uint32_t>(state.now_ms))) {
       continue;
     }
     timed_out[count++] = static_cast<uint32_t>(i);

@@ -102,7 +102,7 @@ inline void compare_entry(const hls::FlowKey& key, uint64_t entry, Found& found,
     return;
   }
   const hls::FlowKey own =
-      entry_translated(entry) ? hls::translated_key(stored.session, stored.wide).key : stored.session.key;
+      entry_translated(entry) ? hls::translated_key_at_once(stored.session, stored.wide).key : stored.session.key;
   if (!hls::same_key(own, key)) return;
   found.exists = true;
   found.translated = entry_translated(entry);

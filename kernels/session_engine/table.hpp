@@ -4,7 +4,7 @@
 
 #include "hls/dataflow.hpp"
 #include "hls/hash.hpp"
-#include "hls/nat.hpp"
+#include "hls/nat_circuit.hpp"
 #include "kernels/session_engine/held_lines.hpp"
 #include "kernels/session_engine/sizes.hpp"
 #include "kernels/session_engine/words.hpp"
@@ -57,7 +57,7 @@ struct SecondKey {
 inline SecondKey second_key(const Session& session, const WideNat& wide) {
   SecondKey second = {};
   if ((session.flags & hls::kNatMask) == 0) return second;
-  second.key = hls::translated_key(session, wide).key;
+  second.key = hls::translated_key_at_once(session, wide).key;
   second.exists = !hls::same_key(second.key, session.key);
   return second;
 }

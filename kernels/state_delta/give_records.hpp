@@ -3,6 +3,7 @@
 #ifndef PHALANX_KERNELS_STATE_DELTA_GIVE_RECORDS_HPP
 #define PHALANX_KERNELS_STATE_DELTA_GIVE_RECORDS_HPP
 
+#include "hls/delta_record.hpp"
 #include "hls/digest.hpp"
 #include "kernels/abi/delta.hpp"
 #include "kernels/abi/operation.hpp"
@@ -210,10 +211,10 @@ inline hls::delta::PackedRecord packed(const Request& request, const GivenRecord
   const hls::delta::Options options = {request.format == abi::kDeltaSnapshot, request.now_ms};
   const hls::delta::Parts parts = hls::delta::parts_of(s);
   const uint32_t state = s.state % hls::delta::kStateContexts;
-  hls::delta::PieceSet pieces = hls::delta::no_pieces();
   hls::delta::StateContext context = encoder.states[state];
   hls::delta::DictionaryEntry entry = encoder.responders[parts.index];
-  hls::delta::encode(s, r.wide, parts, options, encoder.registers, context, entry, pieces);
+  const hls::delta::PieceSet pieces =
+      hls::delta::encode_at_once(s, r.wide, parts, options, encoder.registers, context, entry);
   encoder.states[state] = context;
   encoder.responders[parts.index] = entry;
   return hls::delta::pack(pieces);

@@ -12,7 +12,8 @@ namespace state_delta {
 
 using abi::Line;
 
-const uint32_t kLineBytes = sizeof(Line);
+using hls::delta::kLineBytes;
+static_assert(kLineBytes == sizeof(Line), "the output is lines");
 const uint32_t kPartsMax = 3;  // 168 bytes are less than three lines
 
 // At most a line of a record, and where in its first output line it begins.
@@ -78,17 +79,16 @@ inline void pack(uint32_t count, const Packing& before, hls::Stream<Part, 8>& in
 #pragma HLS pipeline II = 1
     PHALANX_STEP(1);
     const Part part = in.read();
-    const hls::delta::Bytes<16> placed = hls::delta::moved<16, 8>(part.bytes, part.at);
-    const bool full = placed.length >= kLineBytes;
+    const hls::delta::LineStep step = hls::delta::place_part(packing.begun.word, part.bytes, part.at);
     OutputLine line = {{{0}}, false};
     for (uint32_t w = 0; w < 8; ++w) {
-      line.line.word[w] = packing.begun.word[w] | placed.word[w];
-      packing.begun.word[w] = full ? placed.word[8 + w] : line.line.word[w];
+      line.line.word[w] = step.line[w];
+      packing.begun.word[w] = step.begun[w];
     }
-    packing.fill = placed.length % kLineBytes;
-    packing.lines += full ? 1 : 0;
+    packing.fill = step.fill;
+    packing.lines += step.full ? 1 : 0;
     done += part.last ? 1 : 0;
-    if (full) out.write(line);
+    if (step.full) out.write(line);
   }
   const OutputLine end = {{{0}}, true};
   out.write(end);

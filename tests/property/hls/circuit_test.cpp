@@ -8,6 +8,7 @@
 #include "hls/delta_circuit.hpp"
 #include "hls/delta_pack.hpp"
 #include "hls/nat_circuit.hpp"
+#include "hls/timeouts.hpp"
 #include "hls/track_circuit.hpp"
 #include "rapidcheck/gtest.h"
 
@@ -158,6 +159,9 @@ RC_GTEST_PROP(circuit, matches_and_rewrites_as_the_branches_do, ()) {
     const Match got = match_direction_at_once(scene.session, scene.wide, scene.packet);
     RC_ASSERT(got.matched == wanted.matched && got.direction == wanted.direction);
     ++matched[wanted.matched ? 1 : 0];
+    const DirectedKey key = translated_key(scene.session, scene.wide);
+    const DirectedKey key_at_once = translated_key_at_once(scene.session, scene.wide);
+    RC_ASSERT(same_key(key_at_once.key, key.key) && key_at_once.from_b == key.from_b);
     const Rewrite rewrite = rewrite_for(scene.session, scene.wide, scene.direction);
     const Rewrite quoted = rewrite_for_error(scene.session, scene.wide, scene.direction);
     const Rewrite at_once = rewrite_at_once(scene.session, scene.wide, scene.direction, false);
@@ -166,6 +170,24 @@ RC_GTEST_PROP(circuit, matches_and_rewrites_as_the_branches_do, ()) {
     RC_ASSERT(std::memcmp(&quoted_at_once, &quoted, sizeof(quoted)) == 0);
   }
   RC_ASSERT(std::min(matched[0], matched[1]) > kOperations / 10);
+}
+
+RC_GTEST_PROP(circuit, times_out_as_the_table_says, ()) {
+  Draw draw(*rc::gen::arbitrary<uint64_t>());
+  int timed_out_ones = 0;
+  for (int i = 0; i < kOperations; ++i) {
+    Timeouts timeouts = {};
+    for (uint32_t& ms : timeouts.ms) ms = draw.number() >> 1;
+    const auto state = static_cast<uint8_t>(draw.below(kStates));
+    const uint32_t now_ms = draw.number();
+    const uint32_t last_seen = now_ms - draw.near(timeouts.ms[state]);
+    const uint32_t floor = draw.one_in(2) ? last_seen : draw.near(last_seen);
+    const bool wanted = timed_out(timeouts, state, last_seen, floor, now_ms);
+    RC_ASSERT(timed_out_at_once(timeouts, state, last_seen, floor, now_ms) == wanted);
+    timed_out_ones += wanted;
+  }
+  RC_ASSERT(timed_out_ones > kOperations / 20);
+  RC_ASSERT(timed_out_ones < kOperations);
 }
 
 RC_GTEST_PROP(circuit, encodes_tcp_fields_as_the_branches_do, ()) {
