@@ -112,7 +112,7 @@ void ControlSide::data_event(int64_t now_ns, const DataEvent& event) {
 }
 
 absl::Status ControlSide::failover(int64_t now_ns) {
-  const absl::Status status = machine_.failover(now_ns, actions_);
+  absl::Status status = machine_.failover(now_ns, actions_);
   act(now_ns);
   return status;
 }

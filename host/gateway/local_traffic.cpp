@@ -153,7 +153,8 @@ void Dataplane::solicit(const routing::NeighbourActions::Solicit& request) {
 }
 
 void Dataplane::announce() {
-  for (PortIndex index = 0; index < ports_.size(); ++index) {
+  const auto ports = static_cast<PortIndex>(ports_.size());
+  for (PortIndex index = 0; index < ports; ++index) {
     const PortConfig& port = ports_[index];
     for (const InterfaceAddress& own : port.addresses) {
       absl::Span<uint8_t> room = arena_.take(std::max(kArpFrameBytesMax, kNdFrameBytesMax));

@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<Member>> Member::create(const MemberSetup& setup,
 void Member::deliver(int64_t now_ns) {
   while (!commands_.empty() || !events_.empty()) {
     if (!commands_.empty()) {
-      const DataCommand command = std::move(commands_.front());
+      const DataCommand command = commands_.front();
       commands_.pop_front();
       data_->command(now_ns, command);
       continue;
@@ -71,7 +71,7 @@ void Member::peer_disconnected(int64_t now_ns, cluster::MemberId peer) {
 }
 
 absl::Status Member::failover(int64_t now_ns) {
-  const absl::Status status = control_->failover(now_ns);
+  absl::Status status = control_->failover(now_ns);
   deliver(now_ns);
   return status;
 }

@@ -20,7 +20,8 @@ Prefix network_of(const InterfaceAddress& own) {
 }  // namespace
 
 NextHops::NextHops(const PortMap& ports) : ports_(ports), cache_(kNextHopCacheEntries) {
-  for (PortIndex port = 0; port < ports.size(); ++port) {
+  const auto count = static_cast<PortIndex>(ports.size());
+  for (PortIndex port = 0; port < count; ++port) {
     for (const InterfaceAddress& own : ports[port].addresses) {
       const absl::Status status = routes_.replace({.prefix = network_of(own),
                                                    .next_hop = {},

@@ -7,7 +7,8 @@ namespace phalanx::gateway {
 
 PortMap::PortMap(std::vector<PortConfig> ports) : ports_(std::move(ports)), up_(ports_.size(), true) {
   assert(ports_.size() <= kPortsMax);
-  for (PortIndex port = 0; port < ports_.size(); ++port) {
+  const auto count = static_cast<PortIndex>(ports_.size());
+  for (PortIndex port = 0; port < count; ++port) {
     const PortConfig& config = ports_[port];
     by_wire_[wire_key(config.device, config.vlan.has_value(), config.vlan.value_or(0))] = port;
     for (const InterfaceAddress& own : config.addresses) by_address_.emplace(own.address, port);
@@ -36,7 +37,8 @@ IpAddress PortMap::source_for(PortIndex port, const IpAddress& peer) const {
 
 std::vector<PortIndex> PortMap::set_link(DeviceIndex device, bool up) {
   std::vector<PortIndex> changed;
-  for (PortIndex port = 0; port < ports_.size(); ++port) {
+  const auto count = static_cast<PortIndex>(ports_.size());
+  for (PortIndex port = 0; port < count; ++port) {
     if (ports_[port].device != device || up_[port] == up) continue;
     up_[port] = up;
     changed.push_back(port);

@@ -310,7 +310,7 @@ absl::Status SyncAgent::full_sync_confirmed(cluster::MemberId joiner, uint64_t s
   if (peer == nullptr || peer->source == nullptr || peer->snapshot != snapshot) {
     return absl::NotFoundError("no such full sync");
   }
-  const absl::Status status = peer->source->on_confirmation(message);
+  absl::Status status = peer->source->on_confirmation(message);
   if (!status.ok() || peer->source->confirmed()) peer->source.reset();
   return status;
 }

@@ -121,7 +121,7 @@ absl::Status NetlinkMirror::State::dump_all() {
   told_.set_stale(false);
   for (const DumpRequest& request : kDumps) {
     told_.begin_dump();
-    const absl::Status status = dump(request);
+    absl::Status status = dump(request);
     if (!status.ok()) {
       told_.give_up_dump();  // tried again with the next news
       return status;

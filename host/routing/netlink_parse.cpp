@@ -132,8 +132,8 @@ bool read_destination(const rtmsg& header, const nlattr* destination, Prefix& pr
 }
 
 const absl::Status& malformed() {
-  static const absl::Status status = absl::InvalidArgumentError("malformed netlink message");
-  return status;
+  static const absl::Status kMalformed = absl::InvalidArgumentError("malformed netlink message");
+  return kMalformed;
 }
 
 }  // namespace

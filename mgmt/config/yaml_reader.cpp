@@ -87,11 +87,12 @@ class Reader {
       problems_.add_at(position, path, absl::StrCat("a key must be a name, found ", kind_of(key)));
       return;
     }
-    const std::string name = key.Scalar();
+    const std::string& name = key.Scalar();
     const auto* type = message.GetDescriptor();
     const auto* field = type->FindFieldByName(name);
     if (field == nullptr) {
       std::vector<std::string> names;
+      names.reserve(static_cast<size_t>(type->field_count()));
       for (int i = 0; i < type->field_count(); ++i) names.push_back(type->field(i)->name());
       problems_.add_at(position, join_path(path, printable(name)),
                        absl::StrCat("unknown key", suggestion(name, names)));

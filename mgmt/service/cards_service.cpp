@@ -122,8 +122,9 @@ grpc::Status CardsService::ListCards(grpc::ServerContext* context, const v1::Lis
   const absl::Status admitted = admission_.admit(*context);
   if (!admitted.ok()) return to_grpc(admitted);
   auto cards = control_.cards();
-  if (cards.ok()) *response = *std::move(cards);
-  return to_grpc(cards.status());
+  if (!cards.ok()) return to_grpc(cards.status());
+  *response = *std::move(cards);
+  return grpc::Status::OK;
 }
 
 absl::Status CardsService::load(grpc::ServerContext& context, LoadStream& stream) {
@@ -134,7 +135,7 @@ absl::Status CardsService::load(grpc::ServerContext& context, LoadStream& stream
     const UploadLimit limit(context, stopping_);
     v1::LoadBitstreamRequest first;
     if (!stream.Read(&first) || !first.has_header()) return absl::InvalidArgumentError("a header was expected first");
-    if (const absl::Status status = check_header(first.header()); !status.ok()) return status;
+    if (absl::Status status = check_header(first.header()); !status.ok()) return status;
     // Before the chunks: a card that is at work already costs no memory.
     auto taken = take(context, first.header().card());
     if (!taken.ok()) return taken.status();
@@ -171,8 +172,9 @@ grpc::Status CardsService::GetSensors(grpc::ServerContext* context, const v1::Ca
   if (!work.ok()) return to_grpc(work.status());
   StreamListener<grpc::ServerWriter<v1::CardProgress>> listener(*context, nullptr, stopping_);
   auto sensors = (*work)->sensors(listener);
-  if (sensors.ok()) *response = *std::move(sensors);
-  return to_grpc(sensors.status());
+  if (!sensors.ok()) return to_grpc(sensors.status());
+  *response = *std::move(sensors);
+  return grpc::Status::OK;
 }
 
 grpc::Status CardsService::Reset(grpc::ServerContext* context, const v1::CardRequest* request,

@@ -69,7 +69,7 @@ class GrpcServer final : public Server {
     // Exactly one member listens on an address.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     std::vector<int> selected(static_cast<size_t>(management.listen_size()));
-    const absl::Status added = add_listeners(management, builder, selected);
+    absl::Status added = add_listeners(management, builder, selected);
     if (!added.ok()) return added;
     for (grpc::Service* service : {static_cast<grpc::Service*>(&cluster_), static_cast<grpc::Service*>(&sessions_),
                                    static_cast<grpc::Service*>(&system_), static_cast<grpc::Service*>(&sync_),

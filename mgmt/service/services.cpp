@@ -36,8 +36,9 @@ class StatusMailbox {
 // Copies a value out, or hands the error on.
 template <typename T>
 absl::Status answer(absl::StatusOr<T> value, T* response) {
-  if (value.ok()) *response = *std::move(value);
-  return value.status();
+  if (!value.ok()) return value.status();
+  *response = *std::move(value);
+  return absl::OkStatus();
 }
 
 absl::Status check_reason(const std::string& reason) {

@@ -147,7 +147,7 @@ class Sender {
   // The last message.
   absl::Status send(const v1::FullSyncToJoiner& message) {
     told_ = true;
-    const absl::Status status = write(message);
+    absl::Status status = write(message);
     if (status.ok() && message.has_refused()) return absl::FailedPreconditionError(message.refused().reason());
     return status;
   }
