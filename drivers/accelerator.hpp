@@ -47,6 +47,8 @@ class Accelerator {
 
   virtual std::string name() const = 0;
   virtual uint64_t slots() const = 0;  // the range of AGE and SCAN
+  // How many batches a caller that has more to do should keep in flight. 1: submit() carries them out itself.
+  virtual size_t batches_ahead() const { return 1; }
 
   // Refuses a batch whose spans do not fit each other (InvalidArgument) or when too many are in flight
   // (ResourceExhausted).

@@ -1,6 +1,5 @@
 #include "host/daemon/card_engine.hpp"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,8 +13,6 @@ namespace phalanx::daemon {
 namespace {
 
 constexpr char kEmulated[] = "emulated";
-// Empty polls between two times that the thread gives way: some microseconds, less than a run on any card.
-constexpr uint32_t kPollsBeforeYield = 256;
 // Where a real card's XRT is, by its own documentation.
 constexpr char kSystemXrt[] = "/opt/xilinx/xrt";
 
@@ -110,16 +107,6 @@ absl::StatusOr<std::unique_ptr<CardEngine>> CardEngine::create(const EngineConfi
 }
 
 CardEngine::~CardEngine() = default;
-
-size_t CardEngine::poll(absl::Span<uint64_t> tags) {
-  const size_t done = offload_->poll(tags);
-  if (done != 0) {
-    empty_polls_ = 0;
-  } else if (++empty_polls_ % kPollsBeforeYield == 0) {
-    sched_yield();
-  }
-  return done;
-}
 
 void CardEngine::use_card() {
   client_->start();

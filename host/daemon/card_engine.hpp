@@ -37,9 +37,9 @@ class CardEngine final : public Accelerator {
 
   std::string name() const override { return offload_->name(); }
   uint64_t slots() const override { return offload_->slots(); }
+  size_t batches_ahead() const override { return offload_->batches_ahead(); }
   absl::Status submit(const Batch& batch) override { return offload_->submit(batch); }
-  // Gives way to the card's process while there is nothing: both may share a core.
-  size_t poll(absl::Span<uint64_t> tags) override;
+  size_t poll(absl::Span<uint64_t> tags) override { return offload_->poll(tags); }
   EngineCounters counters() const override { return offload_->counters(); }
   void advance_generation(uint64_t generation) override { offload_->advance_generation(generation); }
   uint64_t generation() const override { return offload_->generation(); }
@@ -75,7 +75,6 @@ class CardEngine final : public Accelerator {
   std::unique_ptr<CardClient> client_;
   std::unique_ptr<OffloadEngine> offload_;
   OffloadStatus told_;
-  uint32_t empty_polls_ = 0;
 };
 
 // The environment of a process that uses the card `card`: the emulated one's, or the system's XRT.

@@ -124,20 +124,38 @@ void Worker::take_commands() {
   }
 }
 
+// A burst from each device in turn; as many rounds of that as the engine wants bursts in flight.
 bool Worker::receive_frames() {
+  const gateway::Dataplane& dataplane = data_->dataplane();
   bool busy = false;
-  for (size_t device = 0; device < ports_.size(); ++device) {
-    const size_t count = ports_[device]->receive(absl::MakeSpan(burst_));
-    if (count == 0) continue;
-    busy = true;
-    // The time is read after the frames are in hand: had the process been stopped before, the lease would show it.
-    const int64_t now_ns = clock_.now_ns();
-    rings_->heard_ns[device].store(now_ns, std::memory_order_relaxed);
-    data_->dataplane().receive(now_ns, static_cast<gateway::DeviceIndex>(device),
-                               absl::MakeConstSpan(burst_.data(), count));
-    ports_[device]->release();
+  bool more = true;
+  for (size_t pass = 0; more && pass < dataplane.groups_ahead(); ++pass) {
+    more = false;
+    for (gateway::DeviceIndex device = 0; device < ports_.size(); ++device) {
+      if (!dataplane.has_room()) finish_frames();
+      more |= receive_from(device);
+    }
+    busy |= more;
   }
+  finish_frames();
   return busy;
+}
+
+bool Worker::receive_from(gateway::DeviceIndex device) {
+  const size_t count = ports_[device]->receive(absl::MakeSpan(burst_));
+  if (count == 0) return false;
+  // The time is read after the frames are in hand: had the process been stopped before, the lease would show it.
+  const int64_t now_ns = clock_.now_ns();
+  rings_->heard_ns[device].store(now_ns, std::memory_order_relaxed);
+  data_->dataplane().take(now_ns, device, absl::MakeConstSpan(burst_.data(), count));
+  return true;
+}
+
+// What has been taken goes all its way; then the ports have their memory back.
+void Worker::finish_frames() {
+  while (data_->dataplane().advance(clock_.now_ns())) {
+  }
+  for (const auto& port : ports_) port->release();
 }
 
 bool Worker::receive_sync() {

@@ -70,6 +70,8 @@ class Worker final : private FrameSink,
   void run();
   bool round();
   bool receive_frames();
+  bool receive_from(gateway::DeviceIndex device);
+  void finish_frames();
   bool receive_sync();
   void take_commands();
   void sleep();

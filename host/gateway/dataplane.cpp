@@ -3,12 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
-#include "host/cluster/ccp_frame.hpp"
-
 namespace phalanx::gateway {
 namespace {
-
-uint32_t to_ms(int64_t now_ns) { return static_cast<uint32_t>(now_ns / 1'000'000); }
 
 policy::PortChooser make_chooser(const GatewayConfig& config) {
   absl::StatusOr<policy::PortBlocks> blocks = policy::PortBlocks::make(config.member - 1u, config.members_max);
@@ -26,190 +22,75 @@ Dataplane::Dataplane(const GatewayConfig& config, Accelerator* engine, FrameSink
       hits_(*config.rules),
       chooser_(make_chooser(config)),
       member_(config.member),
-      engine_(engine),
+      queue_(engine),
       frames_(frames),
       changes_(changes),
       events_(events),
-      next_hops_(ports_) {}
+      next_hops_(ports_),
+      groups_(std::make_unique<std::array<Group, kGroupsMax>>()),
+      flows_(config.seed) {}
 
-void Dataplane::receive(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst) {
-  counters_.received += burst.size();
-  if (!deciding(now_ns)) {
-    receive_standing_by(now_ns, device, burst);
-    return;
-  }
-  for (size_t first = 0; first < burst.size(); first += kBurstMax) {
-    receive_group(now_ns, device, burst.subspan(first, kBurstMax));
-  }
-}
-
-void Dataplane::receive_group(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> group) {
-  size_t count = 0;
-  for (const Frame& frame : group) {
-    Item& item = items_[count];
-    if (!sort(now_ns, device, frame, item)) continue;
-    abi::Operation& operation = operations_[count];
-    operation.opcode = abi::Opcode::kLookup;
-    operation.packet = item.packet.meta;
-    ++count;
-  }
-  if (count != 0) {
-    if (run(now_ns, absl::MakeConstSpan(operations_.data(), count), {}, absl::MakeSpan(completions_.data(), count),
-            {})) {
-      for (size_t i = 0; i < count; ++i) finish(now_ns, items_[i], completions_[i]);
-    } else {
-      drop(DropReason::kEngine, count);
-    }
-  }
-  act_on_neighbours(now_ns);
-  publish(now_ns);
-  frames_->flush();
-  arena_.reset();
-}
-
-// True: the packet is for the engine. Everything else has been dealt with.
-bool Dataplane::sort(int64_t now_ns, DeviceIndex device, const Frame& frame, Item& item) {
-  const DropReason reason = parse(frame, 0, item.packet);
-  if (reason != DropReason::kNone) {
-    drop(reason);
-    return false;
-  }
-  const bool tagged = item.packet.vlan_count != 0;
-  item.frame = frame;
-  item.port = ports_.find(device, tagged, item.packet.vlan[0]);
-  if (item.port == kNoPort || item.packet.vlan_count > 1) {
-    drop(DropReason::kPortDown);
-    return false;
-  }
-  if (item.packet.kind == FrameKind::kArp) {
-    take_arp(now_ns, item, true);
-    return false;
-  }
-  if (item.packet.kind == FrameKind::kNeighbourDiscovery) {
-    take_nd(now_ns, item, true);
-    return false;
-  }
-  if (!for_us(frame, item.port)) {
-    // State reports of the cluster come by multicast on every network: they are no loss.
-    const MacAddress source = source_mac(frame);
-    if (source != cluster::ccp_source_mac(cluster::kDefaultMacMagic, source[5])) drop(DropReason::kNotForUs);
-    return false;
-  }
-  return !item.packet.is_fragment || take_fragment(now_ns, item);
-}
-
-bool Dataplane::take_fragment(int64_t now_ns, Item& item) {
-  const FragmentResult result = fragments_.take(item.frame, item.packet, item.port, now_ns, drops_);
-  if (result.action == FragmentResult::Action::kDrop) drop(result.reason);
-  return result.action == FragmentResult::Action::kForward;
-}
-
-void Dataplane::finish(int64_t now_ns, Item& item, const abi::Completion& completion) {
-  bool passed = false;
-  switch (completion.result) {
-    case abi::Result::kDone:
-      passed = forward(now_ns, item, completion);
-      break;
-    case abi::Result::kMiss:
-      // An earlier packet of this burst may have opened the session since.
-      if (const abi::Completion again = lookup(now_ns, item.packet.meta); again.result == abi::Result::kDone) {
-        passed = forward(now_ns, item, again);
-      } else if (again.result == abi::Result::kDrop) {
-        drop(from_track(again.reason));
-      } else {
-        passed = first_packet(now_ns, item);
-      }
-      break;
-    case abi::Result::kDrop:
-      drop(from_track(completion.reason));
-      break;
-    default:
-      drop(DropReason::kEngine);
-  }
-  if (item.packet.is_fragment && item.packet.first_fragment) {
-    fragments_.decide(item.packet, passed, drops_, [&](const Frame& frame, ParsedPacket& packet, PortIndex port) {
-      Item held{arena_.copy(frame), packet, port};
-      if (held.frame.data == nullptr) return drop(DropReason::kBufferFull);
-      const abi::Completion found = lookup(now_ns, packet.meta);
-      if (found.result == abi::Result::kDone) {
-        forward(now_ns, held, found);
-      } else {
-        drop(DropReason::kFragmentFirstDropped);
-      }
-    });
-  }
-}
-
-// Submits a batch and waits for it.
-bool Dataplane::run(int64_t now_ns, absl::Span<const abi::Operation> operations, absl::Span<const abi::Record> records,
-                    absl::Span<abi::Completion> completions, absl::Span<abi::Record> output) {
-  const Batch batch{.tag = 0,
-                    .now_ms = to_ms(now_ns),
-                    .operations = operations,
-                    .records = records,
-                    .completions = completions,
-                    .output = output};
-  if (!engine_->submit(batch).ok()) return false;
-  uint64_t tag = 0;
-  while (engine_->poll(absl::MakeSpan(&tag, 1)) == 0) {
-  }
-  return true;
-}
-
-abi::Completion Dataplane::submit_one(int64_t now_ns, const abi::Operation& operation, const abi::Record* record) {
+abi::Completion Dataplane::submit_one(int64_t now_ns, const abi::Operation& operation, absl::Span<abi::Record> output) {
   abi::Completion completion{};
-  const auto records = record == nullptr ? absl::Span<const abi::Record>() : absl::MakeConstSpan(record, 1);
-  if (!run(now_ns, absl::MakeConstSpan(&operation, 1), records, absl::MakeSpan(&completion, 1),
-           absl::MakeSpan(extracted_))) {
+  if (!queue_.run({.tag = kOneTag,
+                   .now_ms = to_ms(now_ns),
+                   .operations = absl::MakeConstSpan(&operation, 1),
+                   .records = {},
+                   .completions = absl::MakeSpan(&completion, 1),
+                   .output = output})) {
     completion.result = abi::Result::kInvalid;
   }
   return completion;
 }
 
-abi::Completion Dataplane::lookup(int64_t now_ns, const hls::PacketMeta& meta) {
-  abi::Operation operation{};
-  operation.opcode = abi::Opcode::kLookup;
-  operation.packet = meta;
-  return submit_one(now_ns, operation, nullptr);
-}
-
 void Dataplane::publish(int64_t now_ns) {
-  bool any = false;
-  for (;;) {
-    abi::Operation operation{};
-    operation.opcode = abi::Opcode::kExtract;
-    operation.count = kExtractMax;
-    const abi::Completion completion = submit_one(now_ns, operation, nullptr);
-    if (completion.result != abi::Result::kDone || completion.count == 0) break;
-    counters_.changes += completion.count;
-    any = true;
-    changes_->changed(now_ns, absl::MakeConstSpan(extracted_.data(), completion.count));
-    if (completion.next == 0) break;
-  }
-  if (any) changes_->burst_done(now_ns);
+  assert(groups_first_ == groups_end_);
+  abi::Operation operation{};
+  operation.opcode = abi::Opcode::kExtract;
+  operation.count = kExtractMax;
+  extracted_.resize(std::max(extracted_.size(), kExtractMax));
+  abi::Completion completion;
+  do {
+    completion = submit_one(now_ns, operation, absl::MakeSpan(extracted_));
+    tell(now_ns, completion, extracted_);
+  } while (log_left_ && completion.count != 0);
+  tell_done(now_ns);
 }
 
+// Ends sessions that have timed out, and reads what has changed in the same batch.
 void Dataplane::age(int64_t now_ns) {
-  const uint64_t slots = engine_->slots();
+  const uint64_t slots = engine().slots();
   const int64_t elapsed = std::min<int64_t>(now_ns - aged_ns_, 1'000'000'000);
   const uint64_t per_second = std::min(slots, kAgeSlotsPerSecond);
   uint64_t todo = static_cast<uint64_t>(static_cast<double>(per_second) * static_cast<double>(elapsed) / 1e9);
   if (todo == 0) return;
   aged_ns_ = now_ns;
+  extracted_.resize(std::max(extracted_.size(), kExtractMax));
   while (todo != 0) {
-    abi::Operation operation{};
-    operation.opcode = abi::Opcode::kAge;
-    operation.argument = age_next_;
-    operation.count = std::min({todo, kAgeSlotsMax, slots - age_next_});
-    submit_one(now_ns, operation, nullptr);
-    todo -= operation.count;
-    age_next_ += operation.count;
+    std::array<abi::Operation, 2> operations{};
+    std::array<abi::Completion, 2> completions;
+    operations[0].opcode = abi::Opcode::kAge;
+    operations[0].argument = age_next_;
+    operations[0].count = std::min({todo, kAgeSlotsMax, slots - age_next_});
+    operations[1].opcode = abi::Opcode::kExtract;
+    operations[1].count = kExtractMax;
+    const bool done = queue_.run({.tag = kOneTag,
+                                  .now_ms = to_ms(now_ns),
+                                  .operations = operations,
+                                  .records = {},
+                                  .completions = absl::MakeSpan(completions),
+                                  .output = absl::MakeSpan(extracted_)});
+    if (done) tell(now_ns, completions[1], extracted_);
+    if (!done || log_left_) publish(now_ns);
+    todo -= operations[0].count;
+    age_next_ += operations[0].count;
     if (age_next_ >= slots) age_next_ = 0;
-    publish(now_ns);
   }
+  tell_done(now_ns);
 }
 
 void Dataplane::tick(int64_t now_ns) {
+  assert(idle());
   // Ageing is the active member's alone: what ends reaches the others by sync.
   if (deciding(now_ns)) {
     age(now_ns);
@@ -230,8 +111,8 @@ void Dataplane::set_role(int64_t now_ns, const Role& role) {
   role_ = role;
   if (role.active) lease_until_ns_ = role.lease_until_ns;
   if (starts) {
-    engine_->set_age_floor(to_ms(now_ns));
-    engine_->advance_generation(engine_->generation() + kGenerationJump);
+    engine().set_age_floor(to_ms(now_ns));
+    engine().advance_generation(engine().generation() + kGenerationJump);
     aged_ns_ = now_ns;
   }
   if (ends) {
@@ -259,19 +140,37 @@ void Dataplane::remove_route(const Prefix& prefix, uint32_t metric) {
 }
 
 void Dataplane::apply(int64_t now_ns, absl::Span<const abi::Record> records) {
-  for (size_t first = 0; first < records.size(); first += kBurstMax) {
-    const auto group = records.subspan(first, kBurstMax);
-    for (size_t i = 0; i < group.size(); ++i) {
-      operations_[i].opcode = abi::Opcode::kApply;
-      operations_[i].record = static_cast<uint32_t>(i);
+  assert(idle());
+  while (!records.empty()) {
+    const size_t count = std::min(records.size(), groups_ahead() * kBurstMax);
+    apply_wave(now_ns, records.first(count));
+    records.remove_prefix(count);
+  }
+}
+
+// At most kGroupsMax batches of them.
+void Dataplane::apply_wave(int64_t now_ns, absl::Span<const abi::Record> records) {
+  std::array<bool, kGroupsMax> taken{};
+  const auto part = [&](size_t i) { return records.subspan(i * kBurstMax, kBurstMax); };
+  const size_t parts = (records.size() + kBurstMax - 1) / kBurstMax;
+  for (size_t i = 0; i < parts; ++i) {
+    Group& group = (*groups_)[i];
+    for (size_t r = 0; r < part(i).size(); ++r) {
+      group.operations[r].opcode = abi::Opcode::kApply;
+      group.operations[r].record = static_cast<uint32_t>(r);
     }
-    if (!run(now_ns, absl::MakeConstSpan(operations_.data(), group.size()), group,
-             absl::MakeSpan(completions_.data(), group.size()), {})) {
-      counters_.apply_refused += group.size();
-      continue;
-    }
-    for (size_t i = 0; i < group.size(); ++i) {
-      const abi::Result result = completions_[i].result;
+    taken[i] = queue_.submit({.tag = i,
+                              .now_ms = to_ms(now_ns),
+                              .operations = absl::MakeConstSpan(group.operations).first(part(i).size()),
+                              .records = part(i),
+                              .completions = absl::MakeSpan(group.completions).first(part(i).size()),
+                              .output = {}});
+    if (!taken[i]) counters_.apply_refused += part(i).size();
+  }
+  for (size_t i = 0; i < parts; ++i) {
+    while (taken[i] && !queue_.done(i)) queue_.poll();
+    for (size_t r = 0; taken[i] && r < part(i).size(); ++r) {
+      const abi::Result result = (*groups_)[i].completions[r].result;
       if (result == abi::Result::kFull || result == abi::Result::kInvalid) ++counters_.apply_refused;
     }
   }
@@ -282,11 +181,9 @@ absl::Span<const abi::Record> Dataplane::scan(int64_t now_ns, uint64_t first, ui
   abi::Operation operation{};
   operation.opcode = abi::Opcode::kScan;
   operation.argument = first;
-  operation.count = std::min(slots, engine_->slots() - first);
-  abi::Completion completion{};
-  if (!run(now_ns, absl::MakeConstSpan(&operation, 1), {}, absl::MakeSpan(&completion, 1), absl::MakeSpan(scanned_))) {
-    completion.count = 0;
-  }
+  operation.count = std::min(slots, engine().slots() - first);
+  abi::Completion completion = submit_one(now_ns, operation, absl::MakeSpan(scanned_));
+  if (completion.result != abi::Result::kDone) completion = {};
   *next = completion.next;
   return absl::MakeConstSpan(scanned_.data(), completion.count);
 }
@@ -300,7 +197,7 @@ bool Dataplane::end_session(int64_t now_ns, const hls::FlowKey& key) {
   abi::Operation operation{};
   operation.opcode = abi::Opcode::kDelete;
   operation.packet.key = key;
-  return submit_one(now_ns, operation, nullptr).result == abi::Result::kDone;
+  return submit_one(now_ns, operation, {}).result == abi::Result::kDone;
 }
 
 }  // namespace phalanx::gateway

@@ -1,23 +1,31 @@
 // The pure data plane of one worker: bursts of frames in, frames and changes of state out. No socket, thread or clock.
 //
-// A burst goes through these steps, each for all of its frames before the next:
+// A group of at most kBurstMax frames goes through these steps:
 //   sort     parse; ARP, ND and what is for the gateway itself is answered (local_traffic.cpp)
-//   look up  one engine batch for all packets
-//   finish   forward (egress.cpp); packets without a session take the slow path (first_packet.cpp)
-//   publish  what changed is read from the engine and given to the ChangeSink
-//   send     only then do the frames leave: state goes before the packet's consequence
+//   look up  one engine batch for all packets, which also reads what they changed (bursts.cpp)
+//   tell     the changes are given to the ChangeSink
+//   finish   forward (egress.cpp); packets without a session wait for the slow path
+//   send     the frames leave, after the state that they follow from
+// Several groups may be on their way: a wave. When its last group has been finished, the slow path opens sessions in
+// rounds (rounds.cpp): one batch of INSERTs for all first packets (first_packet.cpp), LOOKUPs for others of their
+// flows.
 #ifndef PHALANX_HOST_GATEWAY_DATAPLANE_HPP
 #define PHALANX_HOST_GATEWAY_DATAPLANE_HPP
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "drivers/accelerator.hpp"
+#include "host/gateway/burst.hpp"
+#include "host/gateway/engine_queue.hpp"
+#include "host/gateway/flow_index.hpp"
 #include "host/gateway/frame_arena.hpp"
 #include "host/gateway/gateway_config.hpp"
 #include "host/gateway/gateway_counters.hpp"
@@ -63,8 +71,6 @@ struct Role {
 inline constexpr size_t kHeldFramesMax = 8192;
 inline constexpr size_t kHeldBytesMax = 16u << 20;
 
-// Records read from the engine's change log at a time: 128 of 160 bytes stay in the L1 cache.
-inline constexpr size_t kExtractMax = 128;
 // Slots looked at for timed-out sessions in a second, each a cache line: 1 M take about 5 ms of it. A table of that
 // size is gone through every second, one of 16 M every 16 s, by which its sessions outlive their timeouts at most.
 inline constexpr uint64_t kAgeSlotsPerSecond = 1u << 20;
@@ -85,8 +91,18 @@ class Dataplane {
             EventSink* events);
 
   // Takes a burst that came in on `device`; any length. The frames may be rewritten, and have been sent or copied when
-  // it returns.
+  // it returns. take() and advance() in one, for callers without a clock.
   void receive(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst);
+  // Groups that the engine wants in flight: one, or with a card several.
+  size_t groups_ahead() const { return queue_.ahead(kGroupsMax); }
+  // Whether take() may take another one before advance() has returned false.
+  bool has_room() const { return groups_end_ < groups_ahead(); }
+  // Begins with at most kBurstMax frames, if there is room. The frames must stay where they are until advance() returns
+  // false, and nothing but take() and advance() may be called until then.
+  void take(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst);
+  // Goes on with what the engine has done, without waiting; sends. False: nothing is on its way any more. What is done
+  // only after the lease has ended is dropped, so `now_ns` is to be read before each call.
+  bool advance(int64_t now_ns);
   // Timers: ageing, neighbours, fragments. To be called every millisecond or so, and in each role.
   void tick(int64_t now_ns);
 
@@ -121,30 +137,47 @@ class Dataplane {
 
   const PortMap& ports() const { return ports_; }
   NextHops& next_hops() { return next_hops_; }
-  Accelerator& engine() { return *engine_; }
+  Accelerator& engine() { return queue_.engine(); }
   const DropCounters& drops() const { return drops_; }
   const GatewayCounters& counters() const { return counters_; }
   const policy::RuleHits& rule_hits() const { return hits_; }
 
  private:
-  // A frame on its way through the steps.
-  struct Item {
-    Frame frame;
-    ParsedPacket packet;
-    PortIndex port;
-  };
+  // Numbers of batches in the engine; a group's is its index.
+  static constexpr uint64_t kRoundTag = kGroupsMax;
+  static constexpr uint64_t kOneTag = kGroupsMax + 1;
+  static_assert(kOneTag < EngineQueue::kTagsMax);
 
   // dataplane.cpp
-  void receive_group(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> group);
+  static uint32_t to_ms(int64_t now_ns) { return static_cast<uint32_t>(now_ns / 1'000'000); }
+  abi::Completion submit_one(int64_t now_ns, const abi::Operation& operation, absl::Span<abi::Record> output);
+  void drop(DropReason reason, uint64_t packets = 1) { drops_.count(reason, packets); }
+  DropReason not_deciding() const { return role_.active ? DropReason::kLeaseExpired : DropReason::kMemberNotActive; }
+  void age(int64_t now_ns);
+  void apply_wave(int64_t now_ns, absl::Span<const abi::Record> records);
+
+  // bursts.cpp: the fast path
+  bool idle() const { return !wave_open_; }
   bool sort(int64_t now_ns, DeviceIndex device, const Frame& frame, Item& item);
   bool take_fragment(int64_t now_ns, Item& item);
+  void submit_group(int64_t now_ns, Group& group);
+  void finish_group(int64_t now_ns, Group& group);
   void finish(int64_t now_ns, Item& item, const abi::Completion& completion);
-  abi::Completion submit_one(int64_t now_ns, const abi::Operation& operation, const abi::Record* record);
-  abi::Completion lookup(int64_t now_ns, const hls::PacketMeta& meta);
-  void drop(DropReason reason, uint64_t packets = 1) { drops_.count(reason, packets); }
-  void age(int64_t now_ns);
-  bool run(int64_t now_ns, absl::Span<const abi::Operation> operations, absl::Span<const abi::Record> records,
-           absl::Span<abi::Completion> completions, absl::Span<abi::Record> output);
+  void decided(Item& item, bool passed);
+  void tell(int64_t now_ns, const abi::Completion& extract, absl::Span<const abi::Record> records);
+  void tell_done(int64_t now_ns);
+  void send(int64_t now_ns);
+  void end_wave(int64_t now_ns);
+
+  // rounds.cpp: the slow path
+  void submit_round(int64_t now_ns);
+  void prepare(int64_t now_ns, Pending& pending);
+  void add_to_round(Pending& pending, abi::Opcode opcode);
+  void close_round(int64_t now_ns);
+  void finish_round(int64_t now_ns);
+  void finish_open(int64_t now_ns, Pending& pending, const abi::Completion& completion);
+  void finish_look_up(int64_t now_ns, Pending& pending, const abi::Completion& completion);
+  void end(Pending& pending, bool passed);
 
   // standby.cpp: what a member does that isn't active
   void receive_standing_by(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst);
@@ -161,10 +194,11 @@ class Dataplane {
   void solicit(const routing::NeighbourActions::Solicit& request);
 
   // first_packet.cpp
-  bool first_packet(int64_t now_ns, Item& item);  // whether it went on
+  // Whether the packet may open a session, and how; if not, it has been answered and counted.
+  bool decide(int64_t now_ns, Item& item, Opening& opening);
   policy::FlowQuery query_of(const Item& item) const;
-  abi::Completion open_session(int64_t now_ns, Item& item, const policy::FlowQuery& query, uint16_t rule,
-                               const policy::NatDecision& destination, const policy::NatDecision& source);
+  // The session that is tried now; none if all ports have been.
+  std::optional<abi::Record> propose(const Item& item, const Opening& opening);
   void refuse(int64_t now_ns, Item& item, const policy::Decision& decision);
 
   // egress.cpp
@@ -183,7 +217,7 @@ class Dataplane {
   policy::RuleHits hits_;
   policy::PortChooser chooser_;
   uint8_t member_;
-  Accelerator* engine_;
+  EngineQueue queue_;
   FrameSink* frames_;
   ChangeSink* changes_;
   EventSink* events_;
@@ -200,10 +234,20 @@ class Dataplane {
   DropCounters drops_;
   GatewayCounters counters_;
 
-  std::array<Item, kBurstMax> items_;
-  std::array<abi::Operation, kBurstMax> operations_;
-  std::array<abi::Completion, kBurstMax> completions_;
-  std::array<abi::Record, kExtractMax> extracted_;
+  // The wave.
+  std::unique_ptr<std::array<Group, kGroupsMax>> groups_;
+  size_t groups_first_ = 0, groups_end_ = 0;  // on their way, or done and not yet finished
+  bool wave_open_ = false;
+  bool told_ = false;      // changes since the last send()
+  bool log_left_ = false;  // the engine has more changes: what waits to be sent may follow from them
+  std::vector<Pending> pending_;
+  std::deque<Item> held_fragments_;
+  FlowIndex flows_;
+  bool round_open_ = false;
+  std::vector<abi::Operation> round_operations_;
+  std::vector<abi::Record> round_records_;
+  std::vector<abi::Completion> round_completions_;
+  std::vector<abi::Record> extracted_;
   std::vector<Frame> cut_;
   std::vector<abi::Record> scanned_;
 

@@ -1,4 +1,4 @@
-// The slow path: what becomes of a packet that belongs to no session.
+// What becomes of a packet that belongs to no session: rules, NAT and routes decide.
 #include "absl/strings/str_cat.h"
 #include "host/gateway/dataplane.hpp"
 #include "host/packet/text.hpp"
@@ -41,7 +41,7 @@ policy::FlowQuery Dataplane::query_of(const Item& item) const {
           .icmp_code = item.packet.icmp_code};
 }
 
-bool Dataplane::first_packet(int64_t now_ns, Item& item) {
+bool Dataplane::decide(int64_t now_ns, Item& item, Opening& opening) {
   const ParsedPacket& packet = item.packet;
   const auto refused = [this](DropReason reason) { return drop(reason), false; };
   if (packet.is_icmp_error()) return refused(DropReason::kIcmpErrorUnmatched);
@@ -77,56 +77,21 @@ bool Dataplane::first_packet(int64_t now_ns, Item& item) {
     answer_error(now_ns, item, IcmpError::kTimeExceeded);
     return refused(DropReason::kTtlExpired);
   }
-  const abi::Completion opened = open_session(now_ns, item, query, decision.rule, destination, source);
-  bool passed = false;
-  switch (opened.result) {
-    case abi::Result::kDone:
-      ++counters_.opened;
-      passed = forward(now_ns, item, opened);
-      break;
-    case abi::Result::kDrop:
-      drop(from_track(opened.reason));
-      break;
-    case abi::Result::kFull:
-      drop(DropReason::kSessionTableFull);
-      break;
-    case abi::Result::kHalfOpen:
-      drop(DropReason::kHalfOpenLimit);
-      break;
-    case abi::Result::kExists:
-      drop(source.allocate_port ? DropReason::kNatNoPort : DropReason::kSessionConflict);
-      break;
-    default:
-      drop(DropReason::kEngine);
-  }
-  return passed;
+  opening = {.query = query, .destination = destination, .source = source, .rule = decision.rule};
+  return true;
 }
 
 // The table itself says whether a translated key is free, so a port that is proposed twice is never given twice.
-abi::Completion Dataplane::open_session(int64_t now_ns, Item& item, const policy::FlowQuery& query, uint16_t rule,
-                                        const policy::NatDecision& destination, const policy::NatDecision& source) {
+std::optional<abi::Record> Dataplane::propose(const Item& item, const Opening& opening) {
   const hls::PacketMeta& meta = item.packet.meta;
   const bool ports = meta.kind == hls::kPacketTcp || meta.kind == hls::kPacketUdp;
-  session::NatTranslation nat = translation_of(destination, source, query_of(item), ports);
-  abi::Operation operation{};
-  operation.opcode = abi::Opcode::kInsert;
-  operation.packet = meta;
-  abi::Completion completion{};
-  if (!source.translate || !source.allocate_port) {
-    const abi::Record record = session::make_record(meta, rule, nat);
-    return submit_one(now_ns, operation, &record);
-  }
-  completion.result = abi::Result::kExists;
-  for (uint32_t attempt = 0; attempt < policy::kPortAttemptsMax; ++attempt) {
-    const std::optional<uint16_t> port = chooser_.candidate(meta.key, query.source_port, attempt);
-    if (!port) break;
+  session::NatTranslation nat = translation_of(opening.destination, opening.source, query_of(item), ports);
+  if (opening.source.translate && opening.source.allocate_port) {
+    nat.source_port = chooser_.candidate(meta.key, opening.query.source_port, opening.attempt);
+    if (!nat.source_port) return std::nullopt;
     ++counters_.port_attempts;
-    nat.source_port = *port;
-    const abi::Record record = session::make_record(meta, rule, nat);
-    completion = submit_one(now_ns, operation, &record);
-    if (completion.result != abi::Result::kExists) break;
   }
-  return completion;
+  return session::make_record(meta, opening.rule, nat);
 }
 
 void Dataplane::refuse(int64_t now_ns, Item& item, const policy::Decision& decision) {

@@ -11,8 +11,8 @@ namespace phalanx::gateway {
 void Dataplane::receive_standing_by(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst) {
   if (role_.holding) return hold(device, burst);
   const bool relaying = role_.relay_to != 0 && now_ns < role_.relay_until_ns;
+  Item item;
   for (const Frame& frame : burst) {
-    Item& item = items_[0];
     if (parse(frame, 0, item.packet) != DropReason::kNone) continue;
     item.frame = frame;
     item.port = ports_.find(device, item.packet.vlan_count != 0, item.packet.vlan[0]);
@@ -25,7 +25,7 @@ void Dataplane::receive_standing_by(int64_t now_ns, DeviceIndex device, absl::Sp
     } else if (unicast && relaying) {
       relay(device, frame);
     } else if (unicast) {
-      drop(role_.active ? DropReason::kLeaseExpired : DropReason::kMemberNotActive);
+      drop(not_deciding());
     }
   }
   next_hops_.actions().clear();

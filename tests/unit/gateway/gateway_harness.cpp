@@ -35,7 +35,9 @@ Gateway::Gateway(const Options& options) {
   small.half_open_max = 256;
   small.timeouts = hls::default_timeouts();
   engine = *CpuEngine::create(small);
-  dataplane = std::make_unique<Dataplane>(config_of(options), engine.get(), this, this, this);
+  if (options.front) front = options.front(engine.get());
+  Accelerator* const used = front != nullptr ? front.get() : engine.get();
+  dataplane = std::make_unique<Dataplane>(config_of(options), used, this, this, this);
   dataplane->set_role(
       now_ns,
       {.active = true, .holding = false, .epoch = 1, .lease_until_ns = INT64_MAX, .relay_to = 0, .relay_until_ns = 0});

@@ -2,6 +2,7 @@
 #ifndef PHALANX_TESTS_UNIT_GATEWAY_GATEWAY_HARNESS_HPP
 #define PHALANX_TESTS_UNIT_GATEWAY_GATEWAY_HARNESS_HPP
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ struct Options {
   std::optional<uint16_t> outside_vlan;
   uint32_t outside_mtu = 1500;
   bool neighbours = true;
+  // What stands between the data plane and the CPU engine, if anything.
+  std::function<std::unique_ptr<Accelerator>(Accelerator*)> front = {};
 };
 
 // Clients in 10.1/16 and 2001:db8:1::/64 on device 0, servers in 10.2/16 and 2001:db8:2::/64 on device 1; the gateway
@@ -57,6 +60,7 @@ class Gateway : public FrameSink, public ChangeSink, public EventSink {
   uint64_t changes = 0;
   uint64_t changes_at_first_frame = 0;
   std::unique_ptr<CpuEngine> engine;
+  std::unique_ptr<Accelerator> front;
   std::unique_ptr<Dataplane> dataplane;
 
  private:
