@@ -55,7 +55,7 @@ class Netlist:
 
     def arrival(self, net) -> tuple:
         """Time and levels at a net; registers, inputs and constants are at 0. Loops over a stack, as chains are long."""
-        stack = [net]
+        stack, path = [net], set()
         while stack:
             top = stack[-1]
             if top in self.done:
@@ -64,10 +64,12 @@ class Netlist:
             sources = self.sources(top)
             missing = [s for s, *_ in sources if s not in self.done]
             if missing:
-                if len(stack) > len(self.drivers) + 1:
+                path.add(top)
+                if path.intersection(missing):
                     raise NetlistError("a loop without a register")
                 stack += missing
                 continue
+            path.discard(top)
             times = [(self.done[s][0] + delay, self.done[s][1] + level) for s, delay, level in sources]
             self.done[top] = max((t for t, _ in times), default=0), max((n for _, n in times), default=0)
         return self.done[net]
