@@ -23,6 +23,7 @@ struct IpAddress {
   uint64_t lo = 0;
   uint8_t family = 0;  // 4, 6; 0 = none
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the 0 that the compiler compares the result with
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
   template <typename H>
   friend H AbslHashValue(H h, const IpAddress& a) {
@@ -41,6 +42,7 @@ struct Prefix {
   IpAddress address;
   uint8_t length = 0;  // 0..32 or 0..128
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the 0 that the compiler compares the result with
   friend auto operator<=>(const Prefix&, const Prefix&) = default;
   bool contains(const IpAddress& a) const;
 };

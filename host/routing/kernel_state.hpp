@@ -35,6 +35,7 @@ struct KernelAddress {
   int ifindex = 0;
   IpAddress address;
   uint8_t prefix_length = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the 0 that the compiler compares the result with
   friend auto operator<=>(const KernelAddress&, const KernelAddress&) = default;
 };
 
