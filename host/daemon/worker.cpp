@@ -43,7 +43,7 @@ absl::Status Worker::open(const Settings& settings) {
   auto data = gateway::DataSide::create(settings.gateway, settings.sync, std::move(*engine), this, this, this, this);
   if (!data.ok()) return data.status();
   data_ = std::move(*data);
-  for (gateway::DeviceIndex device = 0; device < settings.devices.size(); ++device) {
+  for (gateway::DeviceIndex device = 0; device < static_cast<gateway::DeviceIndex>(settings.devices.size()); ++device) {
     if (absl::Status status = open_device(settings, device); !status.ok()) return status;
   }
   auto socket = UdpSocket::open({.local = {settings.sync_address, settings.sync_port}, .device = settings.sync_device});
@@ -131,7 +131,7 @@ bool Worker::receive_frames() {
   bool more = true;
   for (size_t pass = 0; more && pass < dataplane.groups_ahead(); ++pass) {
     more = false;
-    for (gateway::DeviceIndex device = 0; device < ports_.size(); ++device) {
+    for (gateway::DeviceIndex device = 0; device < static_cast<gateway::DeviceIndex>(ports_.size()); ++device) {
       if (!dataplane.has_room()) finish_frames();
       more |= receive_from(device);
     }
