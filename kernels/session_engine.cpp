@@ -73,6 +73,7 @@ static void run(uint32_t operation_count, const Line* operations, const Line* re
                 PHALANX_TABLE_PARAMETERS) {
   for (uint32_t at = 0; at < operation_count;) {
     const abi::Operation operation = read_operation(operations, at);
+    state.run = operation.run;
     if (operation.opcode == abi::Opcode::kLookup) {
       LookupCounts counts = {};
       run_lookups(lookup_config(state), at, operation_count, operations, completions, buckets_first, buckets_second,

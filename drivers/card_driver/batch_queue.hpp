@@ -1,4 +1,5 @@
-// The batches in flight on a card, oldest first, and the one run that is on it. What CardDriver is made of.
+// The batches in flight on a card, oldest first, and the one run that is on it. What CardDriver is made of:
+// batch_queue.cpp brings runs to the card, batch_queue_answers.cpp takes what they give.
 #ifndef PHALANX_DRIVERS_CARD_DRIVER_BATCH_QUEUE_HPP
 #define PHALANX_DRIVERS_CARD_DRIVER_BATCH_QUEUE_HPP
 
@@ -11,6 +12,15 @@
 #include "drivers/card_driver/card_memory.hpp"
 
 namespace phalanx::card_driver {
+
+// A buffer's host side as an array, and bytes as the transfers count them.
+template <typename T>
+T* host_as(Buffer& buffer) {
+  return reinterpret_cast<T*>(buffer.host().data());
+}
+constexpr size_t whole_lines(size_t bytes) {
+  return (bytes + sizeof(abi::Line) - 1) / sizeof(abi::Line) * sizeof(abi::Line);
+}
 
 class CardDriver::Queue {
  public:
@@ -53,6 +63,7 @@ class CardDriver::Queue {
     size_t output_used = 0;     // records
     card_table::Run run;
     bool packed = false;  // the operations of `run` are on the card
+    uint32_t number = 0;  // of `run`, when packed
   };
 
   Queue(CardMemory memory, Device& device, const CardLimits& limits, Clock clock)
@@ -66,7 +77,7 @@ class CardDriver::Queue {
   absl::Status prepare(Slot& slot);
   absl::Status start(Slot& slot);
   absl::Status start_delta(Slot& slot);
-  absl::Status read_state();
+  absl::Status read_state(uint32_t number = 0);
   absl::Status finish(Slot& slot);
   absl::Status finish_session(Slot& slot);
   absl::Status finish_delta(Slot& slot);
@@ -89,6 +100,7 @@ class CardDriver::Queue {
   uint64_t head_ = 0;  // oldest batch not yet polled
   uint64_t work_ = 0;  // the batch at work
   uint64_t tail_ = 0;  // past the newest
+  uint32_t runs_ = 0;  // of session_engine, packed so far; 0 is no run's number
   bool running_ = false;
   bool state_read_ = true;  // the host's copy of the state is the card's
   uint32_t age_floor_written_ms_ = 0;

@@ -1,6 +1,7 @@
 #include "drivers/card_table/card_table.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 
@@ -131,17 +132,22 @@ Run next_run(absl::Span<const abi::Operation> operations, size_t first) {
   return run;
 }
 
-size_t pack_run(const Batch& batch, const Run& run, abi::Operation* operations, abi::Record* records) {
+size_t pack_run(const Batch& batch, const Run& run, uint32_t number, abi::Operation* operations, abi::Record* records) {
   size_t used = 0;
   for (size_t i = 0; i < run.count; ++i) {
     abi::Operation& operation = operations[i];
     operation = batch.operations[run.first + i];
+    operation.run = number;
     if (!takes_record(operation.opcode)) continue;
     if (operation.record >= batch.records.size()) {
       operation.opcode = Opcode{0};
       continue;
     }
     records[used] = batch.records[operation.record];
+    abi::RecordWords words;
+    static_assert(sizeof(words) == sizeof(abi::Record));
+    std::memcpy(&words, &records[used], sizeof(words));
+    operation.record_check = abi::check_of(words);
     operation.record = static_cast<uint32_t>(used++);
   }
   return used;

@@ -101,8 +101,9 @@ Run next_run(absl::Span<const abi::Operation> operations, size_t first);
 
 // Copies a session_engine run's operations into `operations` and the records they name, renumbered, into `records`;
 // both have room for run.count of them. An operation with a record that the batch hasn't becomes one the kernel
-// answers with kInvalid. Gives the number of records.
-size_t pack_run(const Batch& batch, const Run& run, abi::Operation* operations, abi::Record* records);
+// answers with kInvalid. Each operation gets `number` and its record's check, by which the kernel knows that what lies
+// in the card's memory is this run. Gives the number of records.
+size_t pack_run(const Batch& batch, const Run& run, uint32_t number, abi::Operation* operations, abi::Record* records);
 
 // A state_delta run for an EXTRACT or SCAN: the kernel's arguments. Output is abi::kDeltaRecords.
 struct DeltaCall {

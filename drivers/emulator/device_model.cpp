@@ -97,7 +97,7 @@ absl::StatusOr<Reply> DeviceModel::transfer(const Request& request) {
   if (faults_.get(Fault::dma_error) != 0) {
     status = absl::DataLossError("DMA error, as told");
   } else if (request.method == Method::copy_host_to_device) {
-    status = card_.memory.write(request.address, request.data);
+    if (faults_.get(Fault::push_lost) == 0) status = card_.memory.write(request.address, request.data);
   } else {
     auto data = card_.memory.read(request.address, request.size);
     status = data.status();

@@ -15,6 +15,7 @@ namespace phalanx::emulator {
   X(hang, "1: kernel runs that start from now on never finish, until 0; those that hang stay so")            \
   X(crash, "1: the device model kills itself by SIGKILL at once; 2: at the next kernel run")                 \
   X(dma_error, "1: transfers to and from the card fail: nothing is written, what is read is short; until 0") \
+  X(push_lost, "1: transfers to the card move nothing and say nothing, those from it work; until 0")         \
   X(slow_run_us, "every kernel run takes that many microseconds longer")                                     \
   X(slow_transfer_us, "every transfer takes that many microseconds longer")
 
@@ -44,6 +45,7 @@ constexpr std::uint64_t fault_max(Fault fault) {
       return 2;
     case Fault::hang:
     case Fault::dma_error:
+    case Fault::push_lost:
       break;
   }
   return 1;

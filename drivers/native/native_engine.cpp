@@ -77,7 +77,8 @@ void NativeEngine::begin_kernel() {
 }
 
 absl::Status NativeEngine::run_session_engine(const Batch& batch, const card_table::Run& run) {
-  card_table::pack_run(batch, run, reinterpret_cast<abi::Operation*>(memory_.operations.data()),
+  card_table::pack_run(batch, run, static_cast<uint32_t>(runs_),
+                       reinterpret_cast<abi::Operation*>(memory_.operations.data()),
                        reinterpret_cast<abi::Record*>(memory_.records.data()));
   state().age_floor_ms = clock_.age_floor_ms();
   begin_kernel();

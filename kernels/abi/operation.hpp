@@ -10,7 +10,7 @@
 namespace phalanx {
 namespace abi {
 
-const uint32_t kAbiVersion = 1;
+const uint32_t kAbiVersion = 2;
 
 // A session and, if it has kNatWide, its long rewrite: what INSERT and APPLY take and EXTRACT and SCAN give.
 struct Record {
@@ -37,9 +37,27 @@ struct Operation {
   uint64_t argument;
   hls::PacketMeta packet;
   uint64_t count;
-  uint64_t reserved2;
+  // Between a card's driver and its kernel alone, so that what an earlier run left in the card's memory is not taken
+  // for what was sent; 0 before.
+  uint32_t run;           // the driver's number of the run, given back in TableState::run
+  uint32_t record_check;  // INSERT, APPLY: check_of() the record
 };
 static_assert(sizeof(Operation) == 96, "fixed layout");
+
+// A record as words, for its check: the XOR of the words, each turned by its place, and the sum of its halves. Of pairs
+// of records that differ, one in some 2^32 has the same.
+const uint32_t kRecordWords = sizeof(Record) / 8;
+struct RecordWords {
+  uint64_t word[kRecordWords];
+};
+inline uint32_t check_of(const RecordWords& record) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < kRecordWords; ++i) {
+    const uint32_t turn = 1 + 3 * i;
+    sum ^= record.word[i] << turn | record.word[i] >> (64 - turn);
+  }
+  return static_cast<uint32_t>(sum) + static_cast<uint32_t>(sum >> 32);
+}
 
 enum class Result : uint8_t {
   kDone = 0,      // LOOKUP: the packet is the session's and may pass, rewritten as said; others: as asked

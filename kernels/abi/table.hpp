@@ -76,8 +76,9 @@ struct TableState {
   uint64_t refused_half_open;
   uint64_t refused_exists;
   uint64_t moves;
-  uint64_t impossible;  // what the kernel found in the table and cannot be there (a flipped bit): docs/card.md
-  uint64_t reserved[1];
+  uint64_t impossible;  // what the kernel found in the table and cannot be there (a flipped bit), and records that did
+                        // not come: docs/card.md
+  uint64_t run;  // Operation::run of what session_engine carried out last: of the first operation of its last stretch
   StashEntry stash[kStashEntries];
 };
 static_assert(sizeof(TableState) % 64 == 0, "whole lines");

@@ -14,16 +14,20 @@ struct Window {
   uint32_t count;
   abi::Operation operation[kWindow];
   abi::Record record[kWindow];  // INSERT, APPLY
+  bool stale[kWindow];          // the record is not the one that was sent with the operation
 };
 
 inline bool takes_record(abi::Opcode opcode) { return opcode == abi::Opcode::kInsert || opcode == abi::Opcode::kApply; }
 inline bool in_window(abi::Opcode opcode) { return takes_record(opcode) || opcode == abi::Opcode::kDelete; }
 
-// A record of the batch, three lines at once.
-inline abi::Record read_batch_record(const Line* records, uint32_t index) {
+// The record of the window's operation `i`, three lines at once.
+inline void read_batch_record(const Line* records, Window& window, uint32_t i) {
   PHALANX_STEP(3);
+  const uint32_t index = window.operation[i].record;
   const uint64_t at = record_line(index);
-  return record_of((index & 1) != 0, records[at], records[at + 1], records[at + 2]);
+  const abi::RecordWords words = record_words((index & 1) != 0, records[at], records[at + 1], records[at + 2]);
+  window.record[i] = record_of(words);
+  window.stale[i] = abi::check_of(words) != window.operation[i].record_check;
 }
 
 // Operations from `operation`, which is the batch's `first`, on, as far as they belong into a window, and their
@@ -34,7 +38,8 @@ inline void read_window(const abi::Operation& operation, const Line* operations,
   window.operation[0] = operation;
   window.count = 1;
   PHALANX_MEMORY_WAIT();
-  if (takes_record(operation.opcode)) window.record[0] = read_batch_record(records, operation.record);
+  window.stale[0] = false;
+  if (takes_record(operation.opcode)) read_batch_record(records, window, 0);
   for (uint32_t i = 1; i < kWindow; ++i) {
 #pragma HLS pipeline II = 2
     if (i >= end - first) break;
@@ -51,8 +56,8 @@ inline void read_window(const abi::Operation& operation, const Line* operations,
   for (uint32_t i = 1; i < kWindow; ++i) {
 #pragma HLS pipeline II = 3
     if (i >= window.count) break;
-    if (!takes_record(window.operation[i].opcode)) continue;
-    window.record[i] = read_batch_record(records, window.operation[i].record);
+    window.stale[i] = false;
+    if (takes_record(window.operation[i].opcode)) read_batch_record(records, window, i);
   }
 }
 
@@ -163,7 +168,11 @@ inline uint32_t run_window(const abi::Operation& operation, const Line* operatio
   for (uint32_t i = 0; i < kWindow; ++i) {
     if (i >= window.count) break;
     PHALANX_STEP(1);
-    completions[first + i] = completion_line(change_table(window.operation[i], window.record[i], PHALANX_TABLE));
+    // A record that did not come changes nothing; the driver gives up the card for it.
+    state.impossible += window.stale[i] ? 1 : 0;
+    completions[first + i] =
+        completion_line(window.stale[i] ? completion_with(Result::kInvalid)
+                                        : change_table(window.operation[i], window.record[i], PHALANX_TABLE));
   }
   write_back(held, buckets_first, buckets_second, session_a_out, session_b_out);
   return window.count;

@@ -61,6 +61,8 @@ inline abi::Operation operation_of(const OperationWords& w) {
   o.packet.from_b = hls::word_u8(w.word[9], 40);
   o.packet.segments = hls::word_u8(w.word[9], 48);
   o.count = w.word[10];
+  o.run = hls::word_u32(w.word[11], 0);
+  o.record_check = hls::word_u32(w.word[11], 32);
   return o;
 }
 
@@ -79,26 +81,29 @@ inline OperationWords operation_words(bool odd, const Line& low, const Line& hig
 
 // Record `index` of 20 words begins in line 5 * index / 2 and ends in the second one after.
 inline uint64_t record_line(uint32_t index) { return static_cast<uint64_t>(index) * 5 / 2; }
-inline abi::Record record_of(bool odd, const Line& low, const Line& middle, const Line& high) {
-  uint64_t word[20] = {};
-#pragma HLS array_partition variable = word complete
-  for (uint32_t i = 0; i < 20; ++i) {
+inline abi::RecordWords record_words(bool odd, const Line& low, const Line& middle, const Line& high) {
+  abi::RecordWords words = {};
+#pragma HLS array_partition variable = words.word complete
+  for (uint32_t i = 0; i < abi::kRecordWords; ++i) {
 #pragma HLS unroll
     const uint32_t at = odd ? i + 4 : i;
-    word[i] = at < 8 ? low.word[at & 7] : at < 16 ? middle.word[at & 7] : high.word[at & 7];
+    words.word[i] = at < 8 ? low.word[at & 7] : at < 16 ? middle.word[at & 7] : high.word[at & 7];
   }
+  return words;
+}
+inline abi::Record record_of(const abi::RecordWords& words) {
   Line a = {}, b = {};
   for (uint32_t i = 0; i < 8; ++i) {
 #pragma HLS unroll
-    a.word[i] = word[i];
-    b.word[i] = word[i + 8];
+    a.word[i] = words.word[i];
+    b.word[i] = words.word[i + 8];
   }
   abi::Record record = {};
   record.session = session_of(a, b);
-  record.wide.source_hi = word[16];
-  record.wide.source_lo = word[17];
-  record.wide.destination_hi = word[18];
-  record.wide.destination_lo = word[19];
+  record.wide.source_hi = words.word[16];
+  record.wide.source_lo = words.word[17];
+  record.wide.destination_hi = words.word[18];
+  record.wide.destination_lo = words.word[19];
   return record;
 }
 
@@ -152,7 +157,8 @@ inline Line completion_line(const abi::Completion& c) {
   X(35, refused_half_open)           \
   X(36, refused_exists)              \
   X(37, moves)                       \
-  X(38, impossible)
+  X(38, impossible)                  \
+  X(39, run)
 const uint32_t kStateLines = sizeof(abi::TableState) / sizeof(Line);
 const uint32_t kTimeoutWord = 8;
 const uint32_t kStashWord = 40;
@@ -169,7 +175,6 @@ inline void load_state(const Line* memory, abi::TableState& state) {
 #define PHALANX_LOAD_WORD(at, field) state.field = word[at];
   PHALANX_TABLE_STATE_WORDS(PHALANX_LOAD_WORD)
 #undef PHALANX_LOAD_WORD
-  state.reserved[0] = 0;
   for (uint32_t i = 0; i < 8; ++i) {
 #pragma HLS unroll
     state.timeout_ms[2 * i] = hls::word_u32(word[kTimeoutWord + i], 0);

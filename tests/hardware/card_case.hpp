@@ -52,6 +52,7 @@ absl::Status reprogram(const CardUnderTest& card);
 absl::Status hang(const CardUnderTest& card);
 absl::Status crash(const CardUnderTest& card);
 absl::Status dma_error(const CardUnderTest& card);
+absl::Status push_lost(const CardUnderTest& card);
 absl::Status flip(const CardUnderTest& card);
 
 }  // namespace phalanx::testing

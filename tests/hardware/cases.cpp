@@ -20,6 +20,7 @@ constexpr CardCase kCases[] = {
     {"hang", hang, true, false},
     {"crash", crash, true, true},
     {"dma_error", dma_error, true, false},
+    {"push_lost", push_lost, true, false},
     {"flip", flip, true, false},
 };
 

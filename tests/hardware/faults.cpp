@@ -69,6 +69,17 @@ absl::Status dma_error(const CardUnderTest& card) {
   return expect_failure(*faulty->driver, absl::StatusCode::kDataLoss);
 }
 
+// The card works, and finds in its memory what an earlier run of the same slot left: the kernel says whose it is.
+absl::Status push_lost(const CardUnderTest& card) {
+  auto faulty = at_work(card);
+  if (!faulty.ok()) return faulty.status();
+  for (uint32_t i = 0; i < card.options.limits.batches; ++i) {  // each slot has had this very batch once
+    PHALANX_RETURN_IF_ERROR(for_all_sessions(*faulty->driver, abi::Opcode::kLookup, 10));
+  }
+  PHALANX_RETURN_IF_ERROR(faulty->control.set(Fault::push_lost, 1));
+  return expect_failure(*faulty->driver, absl::StatusCode::kDataLoss);
+}
+
 absl::Status flip(const CardUnderTest& card) {
   auto faulty = at_work(card);
   if (!faulty.ok()) return faulty.status();

@@ -158,7 +158,7 @@ TEST(ManifestText, WithAnythingElseInItIsRefused) {
   };
   EXPECT_THAT(with("\"platform\"", "\"plattform\""), HasSubstr("m: JSON: "));
   EXPECT_THAT(with("\"format\": 1", "\"format\": 2"), HasSubstr("m: format: 2, this program reads 1"));
-  EXPECT_THAT(with("\"abi_version\": 1", "\"abi_version\": -1"), HasSubstr("m: JSON: "));
+  EXPECT_THAT(with("\"abi_version\": ", "\"abi_version\": -"), HasSubstr("m: JSON: "));
   EXPECT_THAT(with("}\n", ""), HasSubstr("m: JSON: "));
   EXPECT_THAT(std::string(parse_manifest(std::string(kManifestBytesMax + 1, ' '), "m").status().message()),
               HasSubstr("m: size: "));

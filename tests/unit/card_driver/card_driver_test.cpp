@@ -234,6 +234,10 @@ void damage(NativeCard& card, Change change) {
 const FailureCase kFailures[] = {
     {"transfers", [](NativeCard& c) { c.transfers_fail = true; }, absl::StatusCode::kUnavailable, "transfer"},
     {"silent transfers", [](NativeCard& c) { c.transfers_lost = true; }, absl::StatusCode::kDataLoss, "not come"},
+    {"a lost push of operations", [](NativeCard& c) { c.lost_push = c.pushes + 1; }, absl::StatusCode::kDataLoss,
+     "run 0 in place of 1"},
+    {"a lost push of records", [](NativeCard& c) { c.lost_push = c.pushes + 2; }, absl::StatusCode::kDataLoss,
+     "records have not come"},
     {"start", [](NativeCard& c) { c.starts_fail = true; }, absl::StatusCode::kUnavailable, "start"},
     {"aborted", [](NativeCard& c) { c.runs_abort = true; }, absl::StatusCode::kUnavailable, "aborted"},
     {"result", [](NativeCard& c) { damage(c, [](auto& a) { a.result = abi::Result{8}; }); },
@@ -259,7 +263,7 @@ const FailureCase kFailures[] = {
      [](NativeCard& c) {
        c.after_run = [&c](Kernel, std::byte*) { reinterpret_cast<abi::TableState*>(c.state)->impossible = 1; };
      },
-     absl::StatusCode::kDataLoss, "memory is damaged"},
+     absl::StatusCode::kDataLoss, "that cannot be: it is damaged"},
 };
 
 TEST_F(CardDriverTest, NamesWhatACardFailedOf) {
@@ -278,6 +282,30 @@ TEST_F(CardDriverTest, NamesWhatACardFailedOf) {
     EXPECT_EQ(std::memcmp(&batch.completions[0], &untouched, sizeof(untouched)), 0);
     card_ = {};
     EXPECT_EQ(driver->submit(batch.view()).code(), c.code) << "a card that failed stays so";
+  }
+}
+
+// A push that is lost later on: what lies in the card's memory is a run that was once right, of the same form.
+TEST_F(CardDriverTest, KnowsAnEarlierRunsOperationsAndRecords) {
+  for (const uint32_t which : {1u, 2u}) {
+    card_ = {};
+    auto driver = make();
+    for (uint64_t i = 0; i < CardLimits().batches; ++i) {
+      OwnedBatch batch = session(1);
+      batch.operations[0].packet = batch.operations[1].packet = udp(static_cast<uint32_t>(i), 2, 3, 4);
+      batch.records[0] = record_for(batch.operations[0].packet);
+      run(*driver, batch);
+    }
+    card_.lost_push = card_.pushes + which;
+    OwnedBatch batch = session(1);
+    batch.operations[0].packet = batch.operations[1].packet = udp(99, 2, 3, 4);
+    batch.records[0] = record_for(batch.operations[0].packet);
+    (void)driver->submit(batch.view());
+    uint64_t tag = 0;
+    EXPECT_EQ(poll_until(*driver, &tag), 0u);
+    EXPECT_EQ(driver->health().code(), absl::StatusCode::kDataLoss) << driver->health();
+    EXPECT_THAT(std::string(driver->health().message()),
+                HasSubstr(which == 1 ? "run 1 in place of 5" : "records have not come"));
   }
 }
 
