@@ -2,52 +2,61 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "drivers/emulator/xml_tags.hpp"
+#include "drivers/bitstream/xml.hpp"
 
 namespace phalanx::emulator {
 namespace {
+
+using bitstream::children;
+using bitstream::XmlElement;
 
 absl::Status malformed(absl::string_view reason) {
   return absl::InvalidArgumentError(absl::StrCat("kernel metadata: ", reason));
 }
 
-absl::StatusOr<std::uint64_t> number_of(const XmlTag& tag, absl::string_view attribute, absl::string_view kernel) {
-  const auto found = tag.attributes.find(attribute);
-  if (found == tag.attributes.end()) {
-    return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": ", attribute, " is missing"));
+// Debian's absl::string_view is a class of its own.
+absl::string_view view(std::string_view text) { return {text.data(), text.size()}; }
+
+absl::StatusOr<std::uint64_t> number_of(const XmlElement& element, std::string_view attribute,
+                                        absl::string_view kernel) {
+  const absl::string_view text = view(element.attribute(attribute));
+  const auto where = absl::StrCat("kernel ", kernel, ", ", view(element.name), ": ", view(attribute));
+  if (text.empty()) {
+    return malformed(absl::StrCat(where, " is missing"));
   }
-  const bool hex = absl::StartsWithIgnoreCase(found->second, "0x");
   std::uint64_t value = 0;
-  if (!(hex ? absl::SimpleHexAtoi(found->second, &value) : absl::SimpleAtoi(found->second, &value))) {
-    return malformed(
-        absl::StrCat("kernel ", kernel, ", ", tag.name, ": ", attribute, " = '", found->second, "' is not a number"));
+  const bool hex = absl::StartsWithIgnoreCase(text, "0x");
+  if (!(hex ? absl::SimpleHexAtoi(text, &value) : absl::SimpleAtoi(text, &value))) {
+    return malformed(absl::StrCat(where, " = '", text, "' is not a number"));
   }
   return value;
 }
 
-absl::StatusOr<std::string> name_of(const XmlTag& tag, absl::string_view kernel) {
-  const auto found = tag.attributes.find("name");
+bool name_char(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == ':' || c == '.'; }
+
+absl::StatusOr<std::string> name_of(const XmlElement& element, absl::string_view kernel) {
+  const absl::string_view name = view(element.attribute("name"));
   // The name becomes part of a symbol that is looked for in the shared object.
-  if (found == tag.attributes.end() || found->second.empty() || found->second.size() > 64 ||
-      !std::all_of(found->second.begin(), found->second.end(), xml_name_char)) {
-    return malformed(absl::StrCat("kernel ", kernel, ", ", tag.name, ": name is missing or not a name"));
+  if (name.empty() || name.size() > 64 || !std::all_of(name.begin(), name.end(), name_char)) {
+    return malformed(absl::StrCat("kernel ", kernel, ", ", view(element.name), ": name is missing or not a name"));
   }
-  return std::string(found->second);
+  return std::string(name);
 }
 
-absl::Status add_argument(const XmlTag& tag, Kernel& kernel, std::map<std::uint64_t, KernelArgument>& by_id) {
-  auto name = name_of(tag, kernel.name);
-  auto id = number_of(tag, "id", kernel.name);
-  auto offset = number_of(tag, "offset", kernel.name);
-  auto size = number_of(tag, "size", kernel.name);
-  auto qualifier = number_of(tag, "addressQualifier", kernel.name);
+absl::Status add_argument(const XmlElement& element, Kernel& kernel, std::map<std::uint64_t, KernelArgument>& by_id) {
+  auto name = name_of(element, kernel.name);
+  auto id = number_of(element, "id", kernel.name);
+  auto offset = number_of(element, "offset", kernel.name);
+  auto size = number_of(element, "size", kernel.name);
+  auto qualifier = number_of(element, "addressQualifier", kernel.name);
   for (const auto& status : {name.status(), id.status(), offset.status(), size.status(), qualifier.status()}) {
     if (!status.ok()) {
       return status;
@@ -75,9 +84,9 @@ absl::Status add_argument(const XmlTag& tag, Kernel& kernel, std::map<std::uint6
   return absl::OkStatus();
 }
 
-absl::Status add_remap(const XmlTag& tag, const Kernel& kernel, KernelInstance& instance) {
-  auto base = number_of(tag, "base", kernel.name);
-  auto range = number_of(tag, "range", kernel.name);
+absl::Status add_remap(const XmlElement& element, const Kernel& kernel, KernelInstance& instance) {
+  auto base = number_of(element, "base", kernel.name);
+  auto range = number_of(element, "range", kernel.name);
   if (!base.ok() || !range.ok()) {
     return base.ok() ? range.status() : base.status();
   }
@@ -90,103 +99,63 @@ absl::Status add_remap(const XmlTag& tag, const Kernel& kernel, KernelInstance& 
   return absl::OkStatus();
 }
 
-// Collects kernels as their tags go by.
-class Collector {
- public:
-  absl::Status tag(const XmlTag& tag) {
-    if (tag.name == "kernel") {
-      return tag.closes ? close_kernel() : open_kernel(tag);
-    }
-    if (!open_ || tag.closes) {
-      return absl::OkStatus();
-    }
-    auto& kernel = kernels_.back();
-    if (tag.name == "arg") {
-      return add_argument(tag, kernel, arguments_);
-    }
-    if (tag.name == "instance") {
-      auto name = name_of(tag, kernel.name);
-      if (!name.ok()) {
-        return name.status();
-      }
-      if (++instances_ > kInstancesMax) {
-        return malformed(absl::StrCat("more than ", kInstancesMax, " instances"));
-      }
-      kernel.instances.push_back({*name});
-    }
-    if (tag.name == "addrRemap" && !kernel.instances.empty()) {
-      return add_remap(tag, kernel, kernel.instances.back());
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<Kernel>> finish() {
-    if (open_) {
-      return malformed(absl::StrCat("kernel ", kernels_.back().name, " is not closed"));
-    }
-    if (auto status = check_places(); !status.ok()) {
+absl::Status add_arguments(const std::vector<XmlElement>& elements, std::size_t at, Kernel& kernel) {
+  std::map<std::uint64_t, KernelArgument> by_id;
+  for (const std::size_t i : children(elements, at, "arg")) {
+    if (auto status = add_argument(elements[i], kernel, by_id); !status.ok()) {
       return status;
     }
-    return std::move(kernels_);
   }
+  for (auto& [id, argument] : by_id) {
+    if (id != kernel.arguments.size()) {
+      return malformed(absl::StrCat("kernel ", kernel.name, ": no arg has id ", kernel.arguments.size()));
+    }
+    kernel.arguments.push_back(std::move(argument));
+  }
+  return absl::OkStatus();
+}
 
- private:
-  absl::Status open_kernel(const XmlTag& tag) {
-    auto name = name_of(tag, "?");
+absl::Status add_instances(const std::vector<XmlElement>& elements, std::size_t at, Kernel& kernel) {
+  for (const std::size_t i : children(elements, at, "instance")) {
+    auto name = name_of(elements[i], kernel.name);
     if (!name.ok()) {
       return name.status();
     }
-    if (open_ || kernels_.size() == kKernelsMax) {
-      return malformed(absl::StrCat("kernel ", *name, " within another, or more than ", kKernelsMax));
-    }
-    kernels_.push_back({*name, {}, {}});
-    arguments_.clear();
-    open_ = !tag.empty;
-    return absl::OkStatus();
-  }
-
-  absl::Status close_kernel() {
-    if (!open_) {
-      return malformed("a kernel is closed that was not opened");
-    }
-    open_ = false;
-    auto& kernel = kernels_.back();
-    for (auto& [id, argument] : arguments_) {
-      if (id != kernel.arguments.size()) {
-        return malformed(absl::StrCat("kernel ", kernel.name, ": no arg has id ", kernel.arguments.size()));
-      }
-      kernel.arguments.push_back(std::move(argument));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status check_places() const {
-    std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> places;  // base -> end, name
-    for (const auto& kernel : kernels_) {
-      for (const auto& instance : kernel.instances) {
-        if (instance.range == 0) {
-          return malformed(absl::StrCat("kernel ", kernel.name, ", instance ", instance.name, ": no addrRemap"));
-        }
-        if (!places.emplace(instance.base, std::pair(instance.base + instance.range, instance.name)).second) {
-          return malformed(absl::StrCat("instance ", instance.name, ": another has its base"));
-        }
+    kernel.instances.push_back({*std::move(name)});
+    for (const std::size_t remap : children(elements, i, "addrRemap")) {
+      if (auto status = add_remap(elements[remap], kernel, kernel.instances.back()); !status.ok()) {
+        return status;
       }
     }
-    std::uint64_t end = 0;
-    for (const auto& [base, place] : places) {
-      if (base < end) {
-        return malformed(absl::StrCat("instance ", place.second, ": its registers overlap another's"));
-      }
-      end = place.first;
-    }
-    return absl::OkStatus();
   }
+  return absl::OkStatus();
+}
 
-  std::vector<Kernel> kernels_;
-  std::map<std::uint64_t, KernelArgument> arguments_;
-  std::size_t instances_ = 0;
-  bool open_ = false;
-};
+// No register of an instance is another's, and each instance has some.
+absl::Status check_places(const std::vector<Kernel>& kernels) {
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> places;  // base -> end, name
+  for (const auto& kernel : kernels) {
+    for (const auto& instance : kernel.instances) {
+      if (instance.range == 0) {
+        return malformed(absl::StrCat("kernel ", kernel.name, ", instance ", instance.name, ": no addrRemap"));
+      }
+      if (!places.emplace(instance.base, std::pair(instance.base + instance.range, instance.name)).second) {
+        return malformed(absl::StrCat("instance ", instance.name, ": another has its base"));
+      }
+    }
+  }
+  if (places.size() > kInstancesMax) {
+    return malformed(absl::StrCat("more than ", kInstancesMax, " instances"));
+  }
+  std::uint64_t end = 0;
+  for (const auto& [base, place] : places) {
+    if (base < end) {
+      return malformed(absl::StrCat("instance ", place.second, ": its registers overlap another's"));
+    }
+    end = place.first;
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -194,20 +163,34 @@ absl::StatusOr<std::vector<Kernel>> parse_kernel_metadata(absl::string_view xml)
   if (xml.size() > kMetadataBytesMax) {
     return malformed(absl::StrCat(xml.size(), " bytes are more than ", kMetadataBytesMax));
   }
-  XmlTags reader(xml);
-  Collector collector;
-  for (;;) {
-    const auto tag = reader.next();
-    if (!tag.ok()) {
-      return malformed(tag.status().message());
+  const auto elements = bitstream::parse_xml(std::string_view(xml.data(), xml.size()));
+  if (!elements.ok()) {
+    return malformed(elements.status().message());
+  }
+  std::vector<Kernel> kernels;
+  for (std::size_t i = 0; i < elements->size(); ++i) {
+    if ((*elements)[i].name != "kernel") {
+      continue;
     }
-    if (!*tag) {
-      return collector.finish();
+    auto name = name_of((*elements)[i], "?");
+    if (!name.ok()) {
+      return name.status();
     }
-    if (auto status = collector.tag(**tag); !status.ok()) {
+    if (kernels.size() == kKernelsMax) {
+      return malformed(absl::StrCat("kernel ", *name, ": more than ", kKernelsMax));
+    }
+    kernels.push_back({*std::move(name), {}, {}});
+    if (auto status = add_arguments(*elements, i, kernels.back()); !status.ok()) {
+      return status;
+    }
+    if (auto status = add_instances(*elements, i, kernels.back()); !status.ok()) {
       return status;
     }
   }
+  if (auto status = check_places(kernels); !status.ok()) {
+    return status;
+  }
+  return kernels;
 }
 
 }  // namespace phalanx::emulator

@@ -57,10 +57,11 @@ TEST(KernelMetadata, RefusesAndNamesTheReason) {
       {"base=\"0x1810000\"", "base=\"0x1808000\"", "overlap another's"},
       {"base=\"0x1810000\"", "base=\"0x1810004\"", "hold no register map"},
       {"<addrRemap base=\"0x1810000\" range=\"0x10000\" port=\"S_AXI_CONTROL\"/>", "", "no addrRemap"},
-      {"</kernel>", "", "kernel one is not closed"},
+      {"</kernel>", "", "</core> closes nothing"},
       {"<kernel name=\"one\"", "<kernel name=\"one;two\"", "not a name"},
-      {"port=\"S_AXI_CONTROL\"/></instance>\n</kernel>", "port=\"S_AXI_CONTROL/></instance>\n</kernel>", "tag"},
-      {"in it -->", "in it", "comment without end"},
+      {"port=\"S_AXI_CONTROL\"/></instance>\n</kernel>", "port=\"S_AXI_CONTROL/></instance>\n</kernel>",
+       "an attribute without an end"},
+      {"in it -->", "in it", "no -->"},
   };
   for (const auto& one : cases) {
     const auto xml = absl::StrReplaceAll(kXml, {{one.from, one.to}});
