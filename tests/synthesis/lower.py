@@ -13,6 +13,10 @@ def number(value: int, bits: int) -> list:
     return [value >> i & 1 for i in range(bits)]
 
 
+def value_of(constants: list) -> int:
+    return sum(x << i for i, x in enumerate(constants))
+
+
 class Lowering:
     def __init__(self, function: ir.Function, delays: Delays):
         self.function = function
@@ -103,6 +107,9 @@ class Lowering:
         a, b = a[low:high], b[low:high]
         if len(a) == 1:
             result.append(self.circuit.xor2(a[0], b[0], ("sum", len(self.circuit.nodes))))
+        elif a and max(*a, *b) <= 1:
+            total = value_of(a) + (value_of(b) if kind == "add" else -value_of(b))
+            result += number(total, len(a))
         elif a:
             result += self.circuit.chain(kind, a, b)
         return result + [ZERO] * (bits - len(result))
@@ -132,10 +139,10 @@ class Lowering:
         if not a:
             return ZERO
         if all(x <= 1 for x in a):  # a constant below b: not b < a + 1
-            value = sum(x << i for i, x in enumerate(a)) + 1
+            value = value_of(a) + 1
             return ZERO if value >> len(a) else self.below(b, value, group) ^ 1
         if all(x <= 1 for x in b):
-            return self.below(a, sum(x << i for i, x in enumerate(b)), group)
+            return self.below(a, value_of(b), group)
         return self.carried(a, b)
 
     def below(self, a: list, limit: int, group) -> int:
@@ -149,6 +156,8 @@ class Lowering:
         return self.carried(a, number(limit, len(a)))
 
     def carried(self, a: list, b: list) -> int:
+        if max(*a, *b) <= 1:
+            return int(value_of(a) < value_of(b))
         if len({x >> 1 for x in (*a, *b) if x > 1}) <= LUT_INPUTS:
             return self.circuit.small_lt(a, b)
         return self.circuit.chain("lt", a, b)[0]
@@ -170,7 +179,7 @@ class Lowering:
         else:  # left by n is right by width - n
             start, steps = op.bits, [(k, -(1 << k)) for k in range((op.bits - 1).bit_length())]
         if all(x <= 1 for x in by):
-            amount = sum(x << i for i, x in enumerate(by)) % op.bits
+            amount = value_of(by) % op.bits
             start += amount if op.code == "fshr" else -amount
             return both[start:start + op.bits]
         for k, step in steps:
