@@ -1,5 +1,6 @@
 // Delta encoding as a circuit: the packed record's numbers and its TCP fields (put_varint() and put_tcp() of
 // delta_piece.hpp and delta_encode.hpp) with every alternative computed at once and no branch. Same bytes.
+// The other fields: hls/delta_fields.hpp.
 #ifndef PHALANX_HLS_DELTA_CIRCUIT_HPP
 #define PHALANX_HLS_DELTA_CIRCUIT_HPP
 

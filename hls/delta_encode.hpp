@@ -1,9 +1,9 @@
-// Writes a session as the packed record of delta and full sync (docs/protocol-sync.md): the one place where that form
-// is written, for the host's encoder and for the kernel.
+// Writes a session as the packed record of delta and full sync (docs/protocol-sync.md), by branches, as the host's
+// encoder does. hls/delta_record.hpp is the same as a circuit, for the kernel; what is known of the records before and
+// what is remembered of this one is written here for both.
 //
 // encode() gives every field as a piece: at most 8 bytes, first byte lowest, and its length, 0 if absent; in the order
-// of the wire. All pieces are computed side by side; what becomes of them is the sink's business: the host appends
-// them, the kernel keeps them apart and joins them by a tree of shifts (hls/delta_pack.hpp).
+// of the wire. What becomes of them is the sink's business: the host appends them.
 //
 // As a pipeline: II=1. Nothing is carried from one record to the next but `registers`, of which each field is one
 // selection away from the record's own values, and two memories that the caller owns, each read and written once a

@@ -1,4 +1,5 @@
-// Joins the pieces of a packed record (hls/delta_encode.hpp) to its bytes: a tree of shifts, for hardware.
+// Joins the pieces of a packed record (hls/delta_encode.hpp) to its bytes, and records to lines: trees of shifts, for
+// hardware.
 #ifndef PHALANX_HLS_DELTA_PACK_HPP
 #define PHALANX_HLS_DELTA_PACK_HPP
 

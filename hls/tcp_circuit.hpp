@@ -11,6 +11,7 @@ namespace hls {
 struct TcpOutcome {
   TcpView next;
   TrackReason reason;
+  bool refused;    // `reason` is another than kNone; known before it
   bool changed;    // a replica must know
   bool alive;      // keeps the session alive
   bool exchanged;  // reopened by the responder: the sender is the originator now
@@ -87,13 +88,17 @@ inline TcpOutcome tcp_outcome(const TcpView& v, const PacketMeta& packet, bool b
   const bool anchoring = f.anchoring & f.plain;
   const bool may_adopt = anchoring & f.syn_sent;
   const bool acknowledges = f.both_sent & ((f.plain & !f.anchoring) | (f.syn & f.ack));
-  const TcpView scaled = adopted_scale(v, may_adopt, back);
-  const TcpNumbers n = numbers_of(scaled, packet, f);
-  const TcpView start = start_of(scaled, n, f, may_adopt, acknowledges);
+  const TcpAdoption adoption = adoption_of(v, may_adopt, back);
+  const TcpView scaled = adopted_scale(v, adoption);
+  const TcpNumbers n = numbers_of(v, packet, f, adoption);
+  const bool ack_back = acknowledges & back;
+  const TcpView adopted = adopted_start(scaled, n, f, may_adopt);
+  const TcpView begun = acknowledging_start(adopted, n, acknowledges, ack_back);
+  const TcpView start = acknowledged_start(begun, n, acknowledges, ack_back);
   TcpRanges r = {};
   find_ranges(v, n, back, r);
   TcpCase c = {};
-  find_case(v, f, r, packet, step_check(start, n, anchoring), reopen_by_responder, c);
+  find_case(v, f, r, packet, step_check(begun, n, anchoring, acknowledges, ack_back), reopen_by_responder, c);
   TcpView updated = step_update(start, n, anchoring, back);
   take_fins(updated, n, f, start);
   const bool passed = passed_stride(start, updated);
@@ -103,10 +108,12 @@ inline TcpOutcome tcp_outcome(const TcpView& v, const PacketMeta& packet, bool b
   const bool begins = c.opens | c.accepts | c.crosses;
   const bool first_ack = c.acknowledges & (back | (v.sender.acked != n.ack));
   const bool window_change = c.windowed & (passed | (f.plain & (state != v.state)));
-  const TrackReason reset_reason = reset_fits(v, n, f, r) ? TrackReason::kNone : TrackReason::kTcpReset;
+  const bool bad_reset = !reset_fits(v, n, f, r);
+  const TrackReason reset_reason = bad_reset ? TrackReason::kTcpReset : TrackReason::kNone;
   const TrackReason reason = f.reset ? reset_reason : c.reason;
   TcpOutcome outcome = {};
   outcome.reason = f.invalid ? TrackReason::kTcpFlags : reason;
+  outcome.refused = f.invalid | (f.reset & bad_reset) | (!f.reset & c.refused);
   outcome.exchanged = c.opens & back;
   outcome.changed = closes | begins | first_ack | window_change | c.adopts | c.completes |
                     (f.plain & f.both_sent & f.anchoring) | (f.plain & f.received & !back);

@@ -113,12 +113,35 @@ struct TcpNumbers {
   uint32_t receiver_widest;
 };
 
-inline TcpNumbers numbers_of(const TcpView& view, const PacketMeta& packet, const TcpFacts& f) {
-  const bool scaled = (view.sender_seen & view.receiver_seen & kSideScale) != 0;
-  const uint32_t sender_shift = choose(scaled, view.sender_scale, 0);
-  const uint32_t receiver_shift = choose(scaled, view.receiver_scale, 0);
+// Whose window scale adopt_responder() assumes.
+struct TcpAdoption {
+  bool sender;
+  bool receiver;
+};
+
+inline TcpAdoption adoption_of(const TcpView& v, bool may_adopt, bool back) {
+  const bool scaled = may_adopt & ((choose8(back, v.receiver_seen, v.sender_seen) & kSideScale) != 0);
+  const bool sender = scaled & back;
+  const bool receiver = scaled & !back;
+  const TcpAdoption adoption = {sender, receiver};
+  return adoption;
+}
+
+// `x` scaled: by `scale` if both sides offered scaling, by the widest if that is assumed. Which it is, is known after
+// the scale: so there is one shift, and the choice is last.
+inline uint32_t scaled_window(uint32_t x, uint8_t scale, bool both, bool assumed) {
+  const uint32_t shifted = x << scale;
+  const uint32_t agreed = choose(both, shifted, x);
+  return choose(assumed, x << kWindowScaleMax, agreed);
+}
+
+inline TcpNumbers numbers_of(const TcpView& view, const PacketMeta& packet, const TcpFacts& f,
+                             const TcpAdoption& adoption) {
+  const bool offered = (view.sender_seen & view.receiver_seen & kSideScale) != 0;
+  const bool both = offered | adoption.sender | adoption.receiver;
   const uint32_t raw = packet.window;
-  const uint32_t window = raw << choose(f.syn, 0, sender_shift);
+  const uint32_t scaled = scaled_window(raw, view.sender_scale, both, adoption.sender);
+  const uint32_t window = choose(f.syn, raw, scaled);
   const uint32_t at_least_one = window | (raw == 0 ? 1 : 0);
   const uint32_t length = packet.payload + ((f.syn | f.fin) ? 1 : 0);  // both: refused
   const TcpNumbers n = {packet.seq,
@@ -127,30 +150,59 @@ inline TcpNumbers numbers_of(const TcpView& view, const PacketMeta& packet, cons
                         packet.ack,
                         window,
                         packet.ack + at_least_one,
-                        0xffffu << sender_shift,
-                        0xffffu << receiver_shift};
+                        scaled_window(0xffffu, view.sender_scale, both, adoption.sender),
+                        scaled_window(0xffffu, view.receiver_scale, both, adoption.receiver)};
   return n;
 }
 
-// The four limits of check_window(), or those of check_anchoring() while a side is to be re-anchored: they are chosen
-// before they are compared.
-inline TrackReason step_check(const TcpView& v, const TcpNumbers& n, bool anchoring) {
+// What the four limits say.
+struct TcpLimits {
+  bool bad_sequence;
+  bool bad_acknowledgement;
+};
+
+// serial_before(serial_max(x, y), z), known as soon as its three comparisons are.
+inline bool max_is_before(uint32_t x, uint32_t y, uint32_t z) {
+  const bool x_before = is_before(x, z);
+  const bool y_before = is_before(y, z);
+  return is_before(x, y) ? y_before : x_before;
+}
+
+// The four limits of check_window(), or those of check_anchoring() while a side is to be re-anchored, for what both
+// windows start from: `v` before a SYN is acknowledged, which raises (`ack_back`) how far the receiver may send by what
+// the segment itself allows, and (`acknowledges`) how large the sender's window was by what it has now. The scaled
+// window is the last number to be known. So nothing is compared with a choice of it: limits are held against it and
+// against what else they may be, side by side, and the answers are chosen.
+inline TcpLimits step_check(const TcpView& v, const TcpNumbers& n, bool anchoring, bool acknowledges, bool ack_back) {
   const bool sender_fin = (v.sender_seen & kSideFin) != 0;
   const bool receiver_fin = (v.receiver_seen & kSideFin) != 0;
   const bool exact = (v.receiver_seen & (kSideSyn | kSideFin)) != 0;
-  const uint32_t highest = choose(exact, v.receiver.end, serial_max(v.receiver.end, v.receiver.max_end));
-  const uint32_t anchor_highest = v.receiver.end + choose(receiver_fin, 0, kAnchorSpan);
+  const uint32_t slack_end = n.end + kWindowSlack;
+  const uint32_t slack_ack = n.ack + kWindowSlack;
   const uint32_t seq_high = choose(anchoring, v.sender.end + kAnchorSpan, v.sender.max_end);
-  const uint32_t seq_behind = choose(anchoring, n.receiver_widest, v.receiver.max_window);
-  const uint32_t ack_high = choose(anchoring, anchor_highest, highest);
-  const uint32_t ack_from = choose(anchoring, v.receiver.end, v.sender.acked);
-  const uint32_t ack_behind = choose(anchoring, n.sender_widest, v.sender.max_window);
-  const uint32_t beyond_fin = (sender_fin ? 1 : 0) & serial_before(v.sender.end, n.end);
-  const uint32_t bad_sequence =
-      serial_before(seq_high, n.seq) | serial_before(n.end + kWindowSlack, v.sender.end - seq_behind) | beyond_fin;
-  const uint32_t bad_acknowledgement =
-      serial_before(ack_high, n.ack) | serial_before(n.ack + kWindowSlack, ack_from - ack_behind);
-  return window_reason(bad_sequence, bad_acknowledgement);
+  const bool old_by_window = is_before(slack_end, v.sender.end - v.receiver.max_window);
+  const bool old_by_widest = is_before(slack_end, v.sender.end - n.receiver_widest);
+  const bool old_sequence = anchoring ? old_by_widest : old_by_window;
+  const bool beyond_fin = sender_fin & is_before(v.sender.end, n.end);
+  const uint32_t anchor_highest = v.receiver.end + choose(receiver_fin, 0, kAnchorSpan);
+  const bool above_anchor = is_before(anchor_highest, n.ack);
+  const bool above_end = is_before(v.receiver.end, n.ack);
+  const bool above_known = max_is_before(v.receiver.end, v.receiver.max_end, n.ack);
+  const bool above_allowed = max_is_before(v.receiver.end, n.allowed, n.ack);
+  const bool raised = ack_back & is_before(v.receiver.max_end, n.allowed);
+  const bool above_highest = raised ? above_allowed : above_known;
+  const bool above_window = exact ? above_end : above_highest;
+  const bool old_by_known = is_before(slack_ack, v.sender.acked - v.sender.max_window);
+  const bool old_by_new = is_before(slack_ack, v.sender.acked - n.window);
+  const bool widened = acknowledges & (n.window > v.sender.max_window);
+  const bool old_by_either = widened ? old_by_new : old_by_known;
+  const bool old_by_anchor = is_before(slack_ack, v.receiver.end - n.sender_widest);
+  const bool old_acknowledgement = anchoring ? old_by_anchor : old_by_either;
+  const bool above = anchoring ? above_anchor : above_window;
+  const bool bad_sequence = is_before(seq_high, n.seq) | old_sequence | beyond_fin;
+  const bool bad_acknowledgement = above | old_acknowledgement;
+  const TcpLimits limits = {bad_sequence, bad_acknowledgement};
+  return limits;
 }
 
 // update_window(), or update_anchoring().

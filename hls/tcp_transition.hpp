@@ -22,6 +22,7 @@ struct TcpCase {
   bool completes;     // the originator's SYN/ACK that ends a simultaneous open
   bool windowed;      // is held against the windows
   bool updates;       // is taken into the windows
+  bool refused;       // `reason` is another than kNone; known before it
   TrackReason reason;
 };
 
@@ -68,7 +69,7 @@ inline void plain_case(TcpCase& c, const TcpView& v, const TcpFacts& f, const Tc
 }
 
 inline void find_case(const TcpView& v, const TcpFacts& f, const TcpRanges& r, const PacketMeta& packet,
-                      TrackReason by_window, bool reopen_by_responder, TcpCase& c) {
+                      const TcpLimits& limits, bool reopen_by_responder, TcpCase& c) {
   const bool has_nat = (v.flags & (kNatSource | kNatDestination)) != 0;
   const bool ended = f.time_wait | f.closed;
   const bool synchronized = !(f.syn_sent | f.both_sent | f.received | ended);
@@ -94,6 +95,9 @@ inline void find_case(const TcpView& v, const TcpFacts& f, const TcpRanges& r, c
   c.completes = f.syn & f.ack & f.received & !f.back;
   c.updates = c.windowed | (f.syn & synchronized) | c.completes | (f.syn & f.ack & f.received & r.repeated);
   c.windowed = c.windowed | (f.syn & synchronized);
+  const TrackReason by_window = window_reason(limits.bad_sequence ? 1 : 0, limits.bad_acknowledgement ? 1 : 0);
+  const bool refused = (f.syn & (bad_state | bad_sequence | bad_acknowledgement)) | plain_state | plain_acknowledgement;
+  c.refused = refused | (c.windowed & (limits.bad_sequence | limits.bad_acknowledgement));
   // The order in which they are said: state, sequence number, acknowledgement, windows.
   const TrackReason later = ((f.syn & bad_acknowledgement) | plain_acknowledgement) ? TrackReason::kTcpAcknowledge
                             : c.windowed                                            ? by_window
@@ -102,35 +106,41 @@ inline void find_case(const TcpView& v, const TcpFacts& f, const TcpRanges& r, c
   c.reason = ((f.syn & bad_state) | plain_state) ? TrackReason::kTcpState : sooner;
 }
 
-// What both windows start from: after adopt_responder() or acknowledge_syn().
-inline TcpView start_of(const TcpView& v, const TcpNumbers& n, const TcpFacts& f, bool may_adopt, bool acknowledges) {
+// After adopt_responder(), what both windows start from: the responder taken from the segment.
+inline TcpView adopted_start(const TcpView& v, const TcpNumbers& n, const TcpFacts& f, bool may_adopt) {
   const uint32_t ends = choose(f.back, n.seq, n.ack);
   const TcpSide adopted = {ends, ends, 1, choose(f.back, n.ack, n.seq)};
-  const bool ack_back = acknowledges & f.back;
-  const uint32_t opened_end = v.sender.max_end + choose(ack_back, v.receiver.max_window, 0);
-  const uint32_t receiver_max_end = choose(ack_back, serial_max(v.receiver.max_end, n.allowed), v.receiver.max_end);
   TcpView start = v;
   start.sender = choose_side(may_adopt & f.back, adopted, v.sender);
   start.receiver = choose_side(may_adopt & !f.back, adopted, v.receiver);
-  start.sender.max_end = choose(may_adopt, start.sender.max_end, opened_end);
-  start.sender.max_window = choose(acknowledges, larger(n.window, v.sender.max_window), start.sender.max_window);
-  start.sender.acked =
-      choose(acknowledges | (may_adopt & !f.back), choose(acknowledges, n.ack, ends), start.sender.acked);
-  start.receiver.max_end = choose(may_adopt, start.receiver.max_end, receiver_max_end);
+  start.sender.acked = choose(may_adopt & !f.back, ends, start.sender.acked);
   start.receiver.acked = choose(may_adopt & f.back, ends, start.receiver.acked);
   return start;
 }
 
+// After acknowledge_syn(), but for what follows from the scaled window: that is acknowledged_start().
+inline TcpView acknowledging_start(const TcpView& v, const TcpNumbers& n, bool acknowledges, bool ack_back) {
+  TcpView start = v;
+  start.sender.max_end = v.sender.max_end + choose(ack_back, v.receiver.max_window, 0);
+  start.sender.acked = choose(acknowledges, n.ack, v.sender.acked);
+  return start;
+}
+
+inline TcpView acknowledged_start(const TcpView& v, const TcpNumbers& n, bool acknowledges, bool ack_back) {
+  TcpView start = v;
+  start.sender.max_window = choose(acknowledges, larger(n.window, v.sender.max_window), v.sender.max_window);
+  start.receiver.max_end = choose(ack_back, serial_max(v.receiver.max_end, n.allowed), v.receiver.max_end);
+  return start;
+}
+
 // adopt_responder(): the responder's window scale is unknown, the widest is assumed.
-inline TcpView adopted_scale(const TcpView& v, bool may_adopt, bool back) {
-  const bool scaled = may_adopt & ((choose8(back, v.receiver_seen, v.sender_seen) & kSideScale) != 0);
-  const bool sender = scaled & back;
-  const bool receiver = scaled & !back;
+inline TcpView adopted_scale(const TcpView& v, const TcpAdoption& adoption) {
+  const bool scaled = adoption.sender | adoption.receiver;
   TcpView next = v;
-  next.sender_seen = static_cast<uint8_t>(v.sender_seen | choose8(sender, kSideScale, 0));
-  next.receiver_seen = static_cast<uint8_t>(v.receiver_seen | choose8(receiver, kSideScale, 0));
-  next.sender_scale = choose8(sender, kWindowScaleMax, v.sender_scale);
-  next.receiver_scale = choose8(receiver, kWindowScaleMax, v.receiver_scale);
+  next.sender_seen = static_cast<uint8_t>(v.sender_seen | choose8(adoption.sender, kSideScale, 0));
+  next.receiver_seen = static_cast<uint8_t>(v.receiver_seen | choose8(adoption.receiver, kSideScale, 0));
+  next.sender_scale = choose8(adoption.sender, kWindowScaleMax, v.sender_scale);
+  next.receiver_scale = choose8(adoption.receiver, kWindowScaleMax, v.receiver_scale);
   next.flags = static_cast<uint8_t>(v.flags | choose8(scaled, kPickedUp, 0));
   return next;
 }

@@ -15,6 +15,7 @@ inline uint64_t choose64(bool yes, uint64_t x, uint64_t y) { return yes ? x : y;
 // What a packet does beside TCP's own fields.
 struct Effect {
   TrackReason reason;
+  bool refused;  // `reason` is another than kNone; known before it
   bool counted;
   bool changed;    // a replica must know
   bool alive;      // the packet keeps the session alive
@@ -24,7 +25,7 @@ struct Effect {
 // count_packets() and what pass_and_count() logs, if the packet passes and counts.
 inline Track settle(Session& session, const Effect& effect, const PacketMeta& packet, bool back, uint32_t now_ms,
                     const TrackConfig& config) {
-  const bool pass = effect.reason == TrackReason::kNone;
+  const bool pass = !effect.refused;
   const bool counts = pass & effect.counted;
   const bool swaps = pass & effect.exchanged;
   const uint64_t traffic = choose64(back, session.traffic[1], session.traffic[0]);
@@ -56,7 +57,7 @@ inline Track track_tcp_at_once(Session& session, const PacketMeta& packet, uint8
                                const TrackConfig& config) {
   const bool back = direction != 0;
   const TcpOutcome o = tcp_outcome(view_of(session, back), packet, back, config.reopen_by_responder);
-  const bool pass = o.reason == TrackReason::kNone;
+  const bool pass = !o.refused;
   Session next = session;
   put_view(next, o.next, back & !o.exchanged);
   session.side[0] = choose_side(pass, next.side[0], session.side[0]);
@@ -65,7 +66,7 @@ inline Track track_tcp_at_once(Session& session, const PacketMeta& packet, uint8
   session.scales = choose8(pass, next.scales, session.scales);
   session.state = choose8(pass, next.state, session.state);
   session.flags = choose8(pass, next.flags, session.flags);
-  const Effect effect = {o.reason, true, o.changed, o.alive, o.exchanged};
+  const Effect effect = {o.reason, o.refused, true, o.changed, o.alive, o.exchanged};
   return settle(session, effect, packet, back, now_ms, config);
 }
 
@@ -91,6 +92,7 @@ inline void find_datagram_effect(const Session& session, const PacketMeta& packe
   const TrackReason by_echo = (echo & !expected) ? TrackReason::kIcmpState : TrackReason::kNone;
   state = choose8(answered, kStateUdpStream, session.state);
   effect.reason = known ? by_echo : TrackReason::kTcpState;
+  effect.refused = (!known) | (echo & !expected);
   effect.counted = true;
   effect.changed = answered;
   effect.alive = true;
@@ -109,17 +111,20 @@ inline Track track_packet_at_once(Session& session, const PacketMeta& packet, ui
   uint8_t datagram_state = 0;
   Effect datagram = {};
   find_datagram_effect(session, packet, back, datagram_state, datagram);
-  const TrackReason by_error =
-      (tcp_state & !quotes_sent(view, packet)) ? TrackReason::kTcpSequence : TrackReason::kNone;
+  const bool bad_error = tcp_state & !quotes_sent(view, packet);
+  const TrackReason by_error = bad_error ? TrackReason::kTcpSequence : TrackReason::kNone;
   const TrackReason by_tcp = tcp ? o.reason : TrackReason::kTcpState;
   const TrackReason by_state = tcp_state ? by_tcp : datagram.reason;
   const TrackReason reason = error ? by_error : by_state;
-  const bool takes = tcp & !error & (o.reason == TrackReason::kNone);
+  const bool bad_packet = (tcp_state & (!tcp | o.refused)) | (!tcp_state & datagram.refused);
+  const bool refused = (error & bad_error) | (!error & bad_packet);
+  const bool takes = tcp & !error & !o.refused;
   const bool exchanged = takes & o.exchanged;
-  const Effect effect = {reason, !error, tcp ? o.changed : datagram.changed, tcp ? o.alive : datagram.alive, exchanged};
+  const Effect effect = {reason,   refused, !error, tcp ? o.changed : datagram.changed, tcp ? o.alive : datagram.alive,
+                         exchanged};
   Session next = session;
   put_view(next, o.next, back & !o.exchanged);
-  const bool datagram_passes = !tcp_state & !error & (datagram.reason == TrackReason::kNone);
+  const bool datagram_passes = !tcp_state & !error & !datagram.refused;
   session.side[0] = choose_side(takes, next.side[0], session.side[0]);
   session.side[1] = choose_side(takes, next.side[1], session.side[1]);
   session.tcp_flags = choose8(takes, next.tcp_flags, session.tcp_flags);
