@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds every stage_*.cpp to what a top of its own must be, and says what it costs before any HLS tool has seen it.
+"""Holds every stage_*.cpp to what a top of its own must be, before any HLS tool has seen it.
 
 Each is compiled as C++14 by g++ and clang with all warnings, its self-check is run, and clang's optimized IR of the top is
 read: one block of arithmetic and choices, without calls, memory, tables, multiplications or divisions; each output is
-written once. The table's depth and LUTs are estimates of the IR on six-input LUTs (docs/synthesis.md).
+written once. Depth and LUTs are rtl.py's to say (docs/synthesis.md).
 """
 import argparse
 import ctypes
@@ -26,17 +26,9 @@ COMMON = ["-std=c++14", "-fno-exceptions", "-fno-rtti", f"-I{TREE}"]
 # Both levels that HLS front ends use; vectors are what no front end of theirs would make.
 LEVELS = {"-O1": [], "-O2": ["-fno-vectorize", "-fno-slp-vectorize"]}
 
-# LUT6 a bit and levels of logic (one LUT and its wire; an adder or comparison is a carry chain, two levels). Choices with
-# constants are cheaper, and are merged into their neighbours by any tool: this is an upper bound.
-COST = {
-    "and": (1.0, 1), "or": (1.0, 1), "xor": (1.0, 1), "select": (1.0, 1), "phi": (1.0, 1),
-    "add": (1.0, 2), "sub": (1.0, 2), "icmp": (0.5, 2),
-    "zext": (0, 0), "sext": (0, 0), "trunc": (0, 0), "freeze": (0, 0),
-}
-FREE = {"ret", "br", "store", "getelementptr"}
-INTRINSICS = {"fshl": (0, 0), "fshr": (0, 0), "umax": (1.5, 3), "umin": (1.5, 3), "smax": (1.5, 3), "smin": (1.5, 3),
-              "bswap": (0, 0), "bitreverse": (0, 0), "abs": (1.0, 2), "usub.sat": (2.0, 3), "uadd.sat": (2.0, 3),
-              "ctpop": (1.5, 6)}
+OPERATIONS = {"and", "or", "xor", "select", "phi", "add", "sub", "icmp", "zext", "sext", "trunc", "freeze", "shl", "lshr", "ashr",
+              "ret", "getelementptr"}
+INTRINSICS = {"fshl", "fshr", "umax", "umin", "smax", "smin", "bswap", "bitreverse", "abs", "usub.sat", "uadd.sat", "ctpop"}
 IGNORED = ("llvm.dbg.", "llvm.experimental.noalias", "llvm.assume")
 
 
@@ -46,8 +38,6 @@ class Report:
     problems: list[str]
     instructions: int = 0
     blocks: int = 0
-    depth: int = 0
-    luts: int = 0
     inputs: int = 0
     outputs: int = 0
 
@@ -60,19 +50,11 @@ def run(command, problems, what) -> bool:
     return False
 
 
-def width(line: str) -> int:
-    """Bits that an instruction works on: of its operands for a comparison, else of its result."""
-    found = re.search(r"(?:icmp \w+|select i1 [^,]+,|phi|= \w+(?: nuw| nsw| exact)*|call) (?:noundef )?i(\d+)", line)
-    return int(found.group(1)) if found else 1
-
-
 class Top:
-    """The IR of one function: what is in it that must not be, and its cost."""
+    """The IR of one function: what is in it that must not be."""
 
     def __init__(self, text: str, report: Report):
         self.report = report
-        self.depths: dict[str, float] = {}
-        self.luts = 0.0
         self.successors: dict[str, list[str]] = {}
         self.stored: list[str] = []
         lines = text.splitlines()
@@ -103,47 +85,22 @@ class Top:
         result = re.match(r"(%[\w.]+) = (?:tail )?(\w+)", line)
         opcode = result.group(2) if result else line.split()[1 if line.startswith("tail ") else 0]
         if opcode == "call":
-            cost = self.call(line)
-        elif opcode in ("shl", "lshr", "ashr"):
-            cost = self.shift(line)
+            self.call(line)
         elif opcode == "br":
             self.successors[self.block] += re.findall(r"label %([\w.]+)", line)
-            return
         elif opcode == "store":
             self.store(line)
-            return
-        elif opcode in FREE:
-            cost = (0, 0)
-        elif opcode in COST:
-            cost = COST[opcode]
-        else:
+        elif opcode not in OPERATIONS:
             self.complain(f"{opcode} is not for hardware: {line}")
-            cost = (0, 0)
-        bits = width(line)
-        self.luts += cost[0] * bits
-        if result:
-            operands = re.findall(r"%[\w.]+", line[line.index("="):])
-            self.depths[result.group(1)] = cost[1] + max((self.depths.get(o, 0) for o in operands), default=0)
 
-    def call(self, line: str):
+    def call(self, line: str) -> None:
         name = re.search(r"@([\w.]+)\(", line)
         called = name.group(1) if name else "?"
         if called.startswith(IGNORED):
-            return (0, 0)
+            return
         kind = re.match(r"llvm\.([\w.]+)\.i\d+$", called)
         if kind is None or kind.group(1) not in INTRINSICS:
             self.complain(f"calls {called}")
-            return (0, 0)
-        if kind.group(1) in ("fshl", "fshr") and not re.search(r", i\d+ \d+\)", line):
-            return (6.0, 6)
-        return INTRINSICS[kind.group(1)]
-
-    def shift(self, line: str):
-        """By a constant: wires. By a value: a choice for each bit of it."""
-        if re.search(r", -?\d+$", line):
-            return (0, 0)
-        levels = max(1, (width(line) - 1).bit_length())
-        return (levels * 0.6, (levels + 1) // 2)
 
     def store(self, line: str) -> None:
         target = re.search(r"(?:i64\*|ptr) (%[\w.]+)", line)
@@ -172,8 +129,6 @@ class Top:
             if times != 1:
                 self.complain(f"output {output} is written {times} times")
         self.report.blocks = len(self.successors)
-        self.report.depth = int(max(self.depths.values(), default=0))
-        self.report.luts = int(self.luts)
 
 
 def check_ir(clang: str, source: pathlib.Path, level: str, scratch: pathlib.Path) -> Report:
@@ -243,9 +198,9 @@ def main() -> int:
         sources = [HERE / f"stage_{name}.cpp" for name in arguments.stages]
     with tempfile.TemporaryDirectory(prefix="phalanx-stages-") as scratch:
         reports = [check(s, arguments.gcc, arguments.clang, pathlib.Path(scratch)) for s in sources]
-    print(f"{'stage':<18}{'in':>4}{'out':>5}{'instructions':>14}{'blocks':>8}{'depth':>7}{'LUTs':>7}")
+    print(f"{'stage':<18}{'in':>4}{'out':>5}{'instructions':>14}{'blocks':>8}")
     for r in reports:
-        print(f"{r.name:<18}{r.inputs:>4}{r.outputs:>5}{r.instructions:>14}{r.blocks:>8}{r.depth:>7}{r.luts:>7}")
+        print(f"{r.name:<18}{r.inputs:>4}{r.outputs:>5}{r.instructions:>14}{r.blocks:>8}")
     for r in reports:
         for problem in r.problems:
             print(f"{r.name}: {problem}", file=sys.stderr)
