@@ -18,6 +18,7 @@
 #include "drivers/card_driver/open_driver.hpp"
 #include "drivers/emulator/environment.hpp"
 #include "tests/bench/card_emulated/timed_device.hpp"
+#include "tests/bench/report_main.hpp"
 #include "tests/hardware/child_process.hpp"
 #include "tests/unit/offload/packets.hpp"
 
@@ -176,18 +177,7 @@ int report_to(std::FILE* file) {
 
 int main_of(int argc, char** argv) {
   if (argc == 4 && std::strcmp(argv[1], "--child") == 0) child(argv[2], argv[3]);
-  if (argc == 1) return report_to(stdout);
-  if (argc != 3 || std::strcmp(argv[1], "--report") != 0) {
-    std::fprintf(stderr, "usage: bench_card_emulated [--report FILE]\n");
-    return 2;
-  }
-  std::FILE* const file = std::fopen(argv[2], "w");
-  if (file == nullptr) {
-    std::perror(argv[2]);
-    return 1;
-  }
-  const int result = report_to(file);
-  return std::fclose(file) == 0 ? result : 1;
+  return report_main("bench_card_emulated", argc, argv, report_to);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/bench/kernels/rows.hpp"
+#include "tests/bench/report_main.hpp"
 
 namespace phalanx::bench {
 namespace {
@@ -44,22 +45,9 @@ int report_to(std::FILE* file) {
   return std::fputs(text.c_str(), file) < 0 ? 1 : 0;
 }
 
-int main_of(int argc, char** argv) {
-  if (argc == 1) return report_to(stdout);
-  if (argc != 3 || std::strcmp(argv[1], "--report") != 0) {
-    std::fprintf(stderr, "usage: bench_kernels [--report FILE]\n");
-    return 2;
-  }
-  std::FILE* const file = std::fopen(argv[2], "w");
-  if (file == nullptr) {
-    std::perror(argv[2]);
-    return 1;
-  }
-  const int result = report_to(file);
-  return std::fclose(file) == 0 ? result : 1;
-}
-
 }  // namespace
 }  // namespace phalanx::bench
 
-int main(int argc, char** argv) { return phalanx::bench::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  return phalanx::bench::report_main("bench_kernels", argc, argv, phalanx::bench::report_to);
+}
