@@ -81,6 +81,8 @@ class CpuEngine final : public Accelerator {
   void find_bulk(absl::Span<const hls::FlowKey* const> keys, absl::Span<uint32_t> slots) const;
   // The record in `slot`, as it is, e.g. with state kStateFree.
   const hls::Session& session(uint32_t slot) const { return store_[slot]; }
+  // The same as SCAN would give it.
+  abi::Record record(uint32_t slot) const;
   // Bytes of everything the engine holds for sessions, the long rewrites used so far included.
   uint64_t memory_bytes() const { return store_.memory_bytes() + index_.memory_bytes(); }
 

@@ -71,6 +71,12 @@ void CpuEngine::scan(const abi::Operation& operation, absl::Span<abi::Record> ou
 }
 
 // A copy that makes sense outside this table: no log mark, and no index into the side pool.
+abi::Record CpuEngine::record(uint32_t slot) const {
+  abi::Record record;
+  give(slot, record);
+  return record;
+}
+
 void CpuEngine::give(uint32_t slot, abi::Record& record) const {
   record.session = store_[slot];
   record.wide = wide_of(record.session);

@@ -23,7 +23,8 @@ void OffloadEngine::poll_moves(int64_t now_ns) {
       if (!card_wanted_) return give_up_move({});
       return copy_step();
     case OffloadState::kCard:
-      if (!card_wanted_) state_ = OffloadState::kToCpu;
+      if (card_wanted_) return compare_step(now_ns);
+      state_ = OffloadState::kToCpu;
       return;
     case OffloadState::kToCpu:
       if (card_wanted_) {
@@ -128,7 +129,8 @@ void OffloadEngine::post_to_card() {
     own_operations_[i].opcode = Opcode::kApply;
     own_operations_[i].record = static_cast<uint32_t>(i);
   }
-  own_is_drain_ = own_is_void_ = false;
+  own_ = OwnBatch::kCopy;
+  own_is_void_ = false;
   const absl::Status status = card_->submit({.tag = kOwnTag,
                                              .now_ms = now_ms_,
                                              .operations = own_operations_,
@@ -195,7 +197,7 @@ void OffloadEngine::drain_step() {
   own_operations_.assign(1, abi::Operation{});
   own_operations_[0].opcode = Opcode::kExtract;
   own_operations_[0].count = kMoveSlots;
-  own_is_drain_ = true;
+  own_ = OwnBatch::kDrain;
   own_is_void_ = false;
   own_in_flight_ = card_
                        ->submit({.tag = kOwnTag,

@@ -38,7 +38,7 @@ bool all_are(const Batch& batch, Opcode opcode) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<OffloadEngine>> OffloadEngine::create(const OffloadOptions& options,
-                                                                     CardAccelerator* card, Accelerator* cpu) {
+                                                                     CardAccelerator* card, CpuEngine* cpu) {
   if (card->slots() != cpu->slots()) {
     return absl::InvalidArgumentError(
         absl::StrCat("offload: the card has ", card->slots(), " slots, the CPU engine ", cpu->slots()));
@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<OffloadEngine>> OffloadEngine::create(const Offlo
   return std::unique_ptr<OffloadEngine>(new OffloadEngine(options, card, cpu));
 }
 
-OffloadEngine::OffloadEngine(const OffloadOptions& options, CardAccelerator* card, Accelerator* cpu)
+OffloadEngine::OffloadEngine(const OffloadOptions& options, CardAccelerator* card, CpuEngine* cpu)
     : options_(options),
       track_config_(track_config(options.config)),
       card_(card),
@@ -138,12 +138,7 @@ void OffloadEngine::poll_card() {
     if (tags[i] == kOwnTag) {
       own_in_flight_ = false;
       if (own_is_void_) continue;
-      if (own_is_drain_) {
-        take_in_extracted(own_completions_[0], absl::MakeConstSpan(own_records_).first(own_completions_[0].count));
-        held_.insert(held_.end(), own_records_.begin(), own_records_.begin() + own_completions_[0].count);
-      } else {
-        take_in_copied();
-      }
+      take_in_own();
       continue;
     }
     Outstanding& outstanding = outstanding_[tags[i] % kBatchesInFlightMax];
@@ -156,6 +151,19 @@ void OffloadEngine::poll_card() {
   if (card_->state() == CardState::kReady && card_->incarnation() == move_incarnation_) return;
   own_in_flight_ = false;
   fail_over(card_->last_fault());
+}
+
+void OffloadEngine::take_in_own() {
+  switch (own_) {
+    case OwnBatch::kCopy:
+      return take_in_copied();
+    case OwnBatch::kDrain:
+      take_in_extracted(own_completions_[0], absl::MakeConstSpan(own_records_).first(own_completions_[0].count));
+      held_.insert(held_.end(), own_records_.begin(), own_records_.begin() + own_completions_[0].count);
+      return;
+    case OwnBatch::kCompare:
+      return take_in_compared();
+  }
 }
 
 // What the card has done, in order, for the shadow and the journal.

@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "drivers/card/fault.hpp"
+#include "drivers/cpu/cpu_engine.hpp"
 #include "drivers/offload/journal.hpp"
 #include "hls/track_types.hpp"
 
@@ -33,6 +35,7 @@ namespace phalanx {
   X(moves_to_cpu, "planned moves to the CPU, finished")                                     \
   X(moves_failed, "moves given up")                                                         \
   X(copied, "records copied to the card by moves")                                          \
+  X(compared, "records of the card's table compared with the CPU engine's")                 \
   X(journal_full, "batches refused until the caller has extracted")
 
 struct OffloadCounters {
@@ -73,8 +76,6 @@ struct OffloadOptions {
   bool return_after_fault = true;  // and again after it failed and was restarted; else move_to_card() has to be called
 };
 
-// `cpu` must carry out batches before submit() returns, as CpuEngine does, and have as many slots as the card.
-//
 // Beyond Accelerator's contract:
 //  - SCAN goes in batches of its own and always reads the CPU engine, so that slots mean the same before and after a
 //    move. While the card decides it shows what has been EXTRACTed, and counters as of a session's last change.
@@ -94,13 +95,20 @@ class OffloadEngine final : public Accelerator {
   static constexpr size_t kForCardMax = 16384;
   // Passes over the table before a move whose counts differ is given up.
   static constexpr int kCopyPassesMax = 3;
+  // Slots of the card that are compared with the CPU engine's table at a time, and how often: at 25,600 a second a
+  // million take 40 s. A card that answers later than within two calls of poll_moves() a millisecond apart is given 64
+  // times as long for other work.
+  static constexpr uint64_t kCompareSlots = 256;
+  static constexpr int64_t kCompareEveryNs = 10'000'000;
+  static constexpr int64_t kComparePromptNs = 2'500'000;
+  static constexpr int64_t kCompareShare = 64;
   // Generations that a decider may have given out in answers nobody saw: all operations on their way, 64 batches of
   // 8192 at the most, is 2^19.
   static constexpr uint64_t kGenerationJump = uint64_t{1} << 20;
 
   // InvalidArgument if their slots differ. Both outlive it.
   static absl::StatusOr<std::unique_ptr<OffloadEngine>> create(const OffloadOptions& options, CardAccelerator* card,
-                                                               Accelerator* cpu);
+                                                               CpuEngine* cpu);
 
   std::string name() const override { return card_decides() ? "offload:card" : "offload:cpu"; }
   uint64_t slots() const override { return cpu_->slots(); }
@@ -134,7 +142,10 @@ class OffloadEngine final : public Accelerator {
   static constexpr size_t kChunk = 64;                   // operations of ours on the CPU engine at a time
   static constexpr size_t kMoveRecordsMax = 512;         // of one of our own batches
 
-  OffloadEngine(const OffloadOptions& options, CardAccelerator* card, Accelerator* cpu);
+  // Our own batch on the card, one at a time.
+  enum class OwnBatch : uint8_t { kCopy, kDrain, kCompare };
+
+  OffloadEngine(const OffloadOptions& options, CardAccelerator* card, CpuEngine* cpu);
   bool card_decides() const { return state_ == OffloadState::kCard || state_ == OffloadState::kToCpu; }
   bool all_answered() const { return unanswered_ == 0; }
 
@@ -142,6 +153,7 @@ class OffloadEngine final : public Accelerator {
   absl::Status check(const Batch& batch) const;
   absl::Status submit_to_card(const Batch& batch);
   void poll_card();
+  void take_in_own();
   void take_in(const Outstanding& outstanding);
   void give_after_held(const Batch& batch, size_t count);
   void take_in_extracted(const abi::Completion& completion, absl::Span<const abi::Record> records);
@@ -177,10 +189,15 @@ class OffloadEngine final : public Accelerator {
   void for_card(const abi::Record& record);
   void drain_step();
 
+  // compare.cpp
+  void compare_step(int64_t now_ns);
+  void take_in_compared();
+  std::optional<std::string> difference(const abi::Record& record, uint32_t slot) const;
+
   const OffloadOptions options_;
   const hls::TrackConfig track_config_;
   CardAccelerator* const card_;
-  Accelerator* const cpu_;
+  CpuEngine* const cpu_;
   OffloadState state_ = OffloadState::kCpu;
   bool card_wanted_;
   bool may_return_ = true;
@@ -200,9 +217,8 @@ class OffloadEngine final : public Accelerator {
   bool card_log_empty_ = true;  // as of the latest answer
   std::deque<abi::Record> held_;
 
-  // Moves: our own batch on the card, one at a time.
   bool own_in_flight_ = false;
-  bool own_is_drain_ = false;
+  OwnBatch own_ = OwnBatch::kCopy;
   bool own_is_void_ = false;  // its answer says nothing any more: forgotten or given up since
   std::vector<abi::Record> own_records_;
   std::vector<abi::Operation> own_operations_;
@@ -217,6 +233,11 @@ class OffloadEngine final : public Accelerator {
   int copy_passes_ = 0;
   uint64_t move_incarnation_ = 0;
   uint64_t moves_refused_incarnation_ = 0;  // of a card that a move was given up for
+
+  uint64_t compare_next_ = 0;  // slot
+  int64_t compare_at_ns_ = 0;
+  int64_t compare_since_ns_ = 0;
+  bool compare_on_its_way_ = false;
 };
 
 }  // namespace phalanx

@@ -3,6 +3,7 @@
 #define PHALANX_TESTS_UNIT_OFFLOAD_FAULTY_ENGINE_HPP
 
 #include <deque>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ class FaultyEngine final : public CardAccelerator {
   void set_latency(uint32_t polls) { latency_polls_ = polls; }
   void set_restart_turns(uint32_t turns) { restart_turns_ = turns; }
   CpuEngine& table() { return *engine_; }
+  // From now on each record that SCAN gives has been through this, as if the card's memory held it so.
+  void spoil(std::function<void(abi::Record&)> spoil) { spoil_ = std::move(spoil); }
 
   std::string name() const override { return "faulty"; }
   uint64_t slots() const override { return engine_->slots(); }
@@ -75,6 +78,9 @@ class FaultyEngine final : public CardAccelerator {
     inner.completions = absl::MakeSpan(waiting.completions);
     inner.output = absl::MakeSpan(waiting.output);
     const absl::Status status = engine_->submit(inner);
+    if (spoil_ && !batch.operations.empty() && batch.operations[0].opcode == abi::Opcode::kScan) {
+      for (uint32_t i = 0; i < waiting.completions[0].count; ++i) spoil_(waiting.output[i]);
+    }
     uint64_t tag = 0;
     engine_->poll(absl::MakeSpan(&tag, 1));
     if (fails && failure_ == Failure::kNonsense && !waiting.completions.empty()) {
@@ -141,6 +147,7 @@ class FaultyEngine final : public CardAccelerator {
   uint32_t latency_polls_ = 0;
   uint32_t restart_turns_ = 2;
   uint32_t turns_ = 0;
+  std::function<void(abi::Record&)> spoil_;
   std::deque<Waiting> waiting_;
 };
 

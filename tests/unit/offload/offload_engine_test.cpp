@@ -1,6 +1,7 @@
 // What OffloadEngine does at each kind of failure and in planned moves, case by case.
 #include "drivers/offload/offload_engine.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/offload/faulty_engine.hpp"
@@ -253,6 +254,55 @@ TEST(Offload, RefusesEnginesOfDifferentSize) {
   const auto cpu = *CpuEngine::create(larger);
   EXPECT_TRUE(absl::IsInvalidArgument(OffloadEngine::create({}, &card, cpu.get()).status()));
 }
+
+// What a flipped bit in the card's table does to a record, and what the fault is to name.
+struct Flip {
+  const char* name;
+  void (*flip)(abi::Record&);
+  const char* named;  // nullptr: not compared, for it goes on without a change being told
+};
+
+constexpr Flip kFlips[] = {
+    {"key", [](abi::Record& r) { r.session.key.a_lo ^= 1u << 20; }, "has a key that it does not know"},
+    {"generation", [](abi::Record& r) { r.session.order ^= uint64_t{1} << 50; }, "generation and version"},
+    {"state", [](abi::Record& r) { r.session.state ^= 1; }, "state"},
+    {"originator", [](abi::Record& r) { r.session.flags ^= hls::kOriginatorIsB; }, "flags"},
+    {"rule", [](abi::Record& r) { r.session.rule ^= 0x100; }, "rule"},
+    {"nat_source", [](abi::Record& r) { r.session.nat_source ^= 1; }, "NAT source"},
+    {"nat_source_port", [](abi::Record& r) { r.session.nat_source_port ^= 1; }, "NAT source port"},
+    {"nat_destination", [](abi::Record& r) { r.session.nat_destination ^= 1; }, "NAT destination"},
+    {"last_seen", [](abi::Record& r) { r.session.last_seen ^= 1; }, nullptr},
+    {"window", [](abi::Record& r) { r.session.side[0].max_end ^= 1; }, nullptr},
+    {"traffic", [](abi::Record& r) { r.session.traffic[1] ^= 1; }, nullptr},
+};
+
+class OffloadFlip : public OffloadTest, public ::testing::WithParamInterface<Flip> {};
+
+TEST_P(OffloadFlip, InTheCardsTableIsNoticedAndCostsNothing) {
+  reach(OffloadState::kCard);
+  for (uint32_t flow = 0; flow < 600; ++flow) ASSERT_EQ(open(flow, flow == 599 ? 7000 : 0), Result::kDone);
+  while (extract() != 0) {
+  }
+  turn(200);  // the whole table, without a fault
+  ASSERT_EQ(engine_->status().counters.failovers, 0u);
+  EXPECT_GE(engine_->status().counters.compared, 600u);
+  card_.spoil([this, left = 1](abi::Record& record) mutable {
+    if (record.session.nat_source_port == 7000 && left-- > 0) GetParam().flip(record);
+  });
+  turn(200);
+  const OffloadStatus status = engine_->status();
+  if (GetParam().named == nullptr) {
+    EXPECT_EQ(status.counters.failovers, 0u);
+  } else {
+    ASSERT_EQ(status.counters.failovers, 1u);
+    EXPECT_EQ(status.last_fault.kind, CardFaultKind::kImpossible);
+    EXPECT_THAT(status.last_fault.what, ::testing::HasSubstr(GetParam().named));
+  }
+  for (uint32_t flow = 0; flow < 600; ++flow) EXPECT_EQ(look(flow), Result::kDone) << flow;
+}
+
+INSTANTIATE_TEST_SUITE_P(Bits, OffloadFlip, ::testing::ValuesIn(kFlips),
+                         [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace phalanx::testing
