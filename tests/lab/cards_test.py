@@ -14,6 +14,7 @@ from traffic import Traffic
 
 BUILD = sys.argv.pop(1)
 LAB = None
+ENGINES = ["card", "cpu"]  # of LAB.members
 
 
 def signed_copy(name, key):
@@ -71,6 +72,7 @@ class Cards(unittest.TestCase):
             LAB.wait_pair()
         wait_for("card that decides", lambda: self.card()["offload"] == "CARD", 60)
         self.before = self.traffic.state()
+        self.pids = [m.process.pid for m in LAB.members]
 
     def tearDown(self):
         if any(error for _, error in self._outcome.result.failures[-1:] + self._outcome.result.errors[-1:]):
@@ -80,6 +82,28 @@ class Cards(unittest.TestCase):
         self.assertTrue(self.traffic.settle())
         result = self.traffic.measure(self.id(), self.before)
         self.assertEqual([result[k] for k in ("tcp_lost", "bytes_wrong")], [0, 0], result)
+
+    def engine_went_away_and_back(self, before):
+        """From the card to the CPU engine and back, as the counters `before` and those of now have it. The traffic never
+        stops, so whichever engine decides has operations; each session is copied to the card."""
+        wait_for("card that decides again", lambda: self.card()["offload"] == "CARD", 60)
+        back = self.member.counters()
+        self.assertEqual(back["card.moves_to_cpu"], before["card.moves_to_cpu"] + 1)
+        for name in ("card.starts", "card.moves_to_card", "card.operations_on_cpu"):
+            self.assertGreater(back[name], before[name], name)
+        connections = self.traffic.connections * len(self.traffic.streams)
+        self.assertGreaterEqual(back["card.copied"], before["card.copied"] + connections)
+        wait_for("operations on the card", lambda: self.member.counters()["card.operations_on_card"] >
+                 back["card.operations_on_card"])
+        self.no_member_restarted()
+
+    def no_member_restarted(self):
+        self.assertEqual([m.running() and m.process.pid for m in LAB.members], self.pids)
+        self.assertEqual([self.engine(m) for m in LAB.members], ENGINES)
+
+    def engine(self, member):
+        answer, _ = member.ctl("version")
+        return answer["version"]["engine"]
 
     def card(self):
         answer, _ = self.member.ctl("cards", "list")
@@ -122,10 +146,7 @@ class Cards(unittest.TestCase):
         self.assertEqual(self.steps(lines), ["RECEIVED", "CHECKED", "MOVED_AWAY", "STOPPED", "PROGRAMMED", "DONE"])
         self.assertNotEqual(os.stat(running).st_ino, inode)
         self.assertFalse([f for f in os.listdir(LAB.folder) if f.endswith((".new", ".former"))])
-        after = self.member.counters()
-        self.assertEqual(after["card.moves_to_cpu"], counters["card.moves_to_cpu"] + 1)
-        for name in ("card.starts", "card.moves_to_card"):
-            self.assertGreater(after[name], counters[name], name)
+        self.engine_went_away_and_back(counters)
         self.nothing_lost()
 
     def test_4_self_test(self):
@@ -142,11 +163,12 @@ class Cards(unittest.TestCase):
         self.assertTrue(lines[0]["sensors"]["sensors"])
 
     def test_6_reset(self):
-        process = self.member.card_process()
+        process, counters = self.member.card_process(), self.member.counters()
         lines, code, told = self.cards("reset")
         self.assertEqual(code, 0, told)
         self.assertEqual(self.steps(lines), ["MOVED_AWAY", "STOPPED", "RESET", "PROGRAMMED", "DONE"])
         self.assertNotEqual(self.member.card_process()[0], process[0])
+        self.engine_went_away_and_back(counters)
         self.nothing_lost()
 
     @classmethod

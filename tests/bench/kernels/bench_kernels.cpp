@@ -4,7 +4,6 @@
 //
 // Cycles are counted, not timed: the figures are the same on every machine and in every run.
 #include <cstdio>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
