@@ -8,15 +8,23 @@
 namespace phalanx::testing {
 namespace {
 
+// Under the address sanitizer, where an operation costs many times as much, the first quarter of each stream.
+#ifdef __SANITIZE_ADDRESS__
+constexpr uint64_t kParts = 4;
+#else
+constexpr uint64_t kParts = 1;
+#endif
+
 class RandomStreams : public ::testing::TestWithParam<StreamCase> {};
 
 TEST_P(RandomStreams, CardAndCpuAnswerTheSame) {
   NativeJudge judge;
   Outcomes outcomes;
   uint64_t played = 0;
-  const Difference found = play_stream(GetParam(), GetParam().operations, judge, outcomes, played);
+  const uint64_t operations = GetParam().operations / kParts;
+  const Difference found = play_stream(GetParam(), operations, judge, outcomes, played);
   ASSERT_FALSE(found.has_value()) << *found;
-  EXPECT_GE(played, GetParam().operations * GetParam().seeds);
+  EXPECT_GE(played, operations * GetParam().seeds);
   EXPECT_EQ(got_everywhere(outcomes), std::nullopt);
 }
 
