@@ -186,7 +186,7 @@ absl::Status test_session_engine(Accelerator& engine) {
     const Want& want = kHandshake[i];
     const bool right = c.result == want.result && c.direction == want.direction && c.state == want.state &&
                        c.rewritten == want.rewritten;
-    const absl::Status status =
+    absl::Status status =
         expect(right, absl::StrCat("packet ", i, " of the handshake: result ", static_cast<int>(c.result),
                                    ", direction ", c.direction, ", state ", c.state, ", rewritten ", c.rewritten));
     if (!status.ok()) return status;

@@ -56,8 +56,8 @@ extern "C" int repaired_exec_wait(void* shim, int timeout_ms) __asm__("_ZN12xclc
 
 extern "C" int repaired_exec_wait(void* /*shim*/, int timeout_ms) {
   // As Linux has it, a nap is 50 us longer than asked for.
-  thread_local const int exact = prctl(PR_SET_TIMERSLACK, 1000);
-  (void)exact;
+  thread_local const int kExact = prctl(PR_SET_TIMERSLACK, 1000);
+  (void)kExact;
   const timespec nap = {0, timeout_ms == 0 ? 0 : kExecWaitNapNs};
   nanosleep(&nap, nullptr);
   return 1;
