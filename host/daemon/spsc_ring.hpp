@@ -26,6 +26,12 @@ class SpscRing {
     return true;
   }
 
+  // Consumer: the next item, which stays; null if there is none. Valid until pop().
+  const T* front() const {
+    const size_t tail = tail_.load(std::memory_order_relaxed);
+    return tail == head_.load(std::memory_order_acquire) ? nullptr : &slots_[tail & mask_];
+  }
+
   // Consumer.
   std::optional<T> pop() {
     const size_t tail = tail_.load(std::memory_order_relaxed);

@@ -124,6 +124,17 @@ void Worker::take_commands() {
   }
 }
 
+// A lease must not end because the engine is far: while packets are on their way it is renewed, if no other command
+// comes before.
+void Worker::take_renewals() {
+  while (const gateway::DataCommand* command = rings_->commands.front()) {
+    const auto* renewal = std::get_if<cluster::RenewLease>(command);
+    if (renewal == nullptr) return;
+    data_->dataplane().set_lease(renewal->lease_until_ns);
+    rings_->commands.pop();
+  }
+}
+
 // A burst from each device in turn; as many rounds of that as the engine wants bursts in flight.
 bool Worker::receive_frames() {
   const gateway::Dataplane& dataplane = data_->dataplane();
@@ -153,8 +164,7 @@ bool Worker::receive_from(gateway::DeviceIndex device) {
 
 // What has been taken goes all its way; then the ports have their memory back.
 void Worker::finish_frames() {
-  while (data_->dataplane().advance(clock_.now_ns())) {
-  }
+  while (data_->dataplane().advance(clock_.now_ns())) take_renewals();
   for (const auto& port : ports_) port->release();
 }
 

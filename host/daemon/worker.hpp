@@ -72,6 +72,7 @@ class Worker final : private FrameSink,
   bool receive_frames();
   bool receive_from(gateway::DeviceIndex device);
   void finish_frames();
+  void take_renewals();
   bool receive_sync();
   void take_commands();
   void sleep();

@@ -98,7 +98,7 @@ class Dataplane {
   // Whether take() may take another one before advance() has returned false.
   bool has_room() const { return groups_end_ < groups_ahead(); }
   // Begins with at most kBurstMax frames, if there is room. The frames must stay where they are until advance() returns
-  // false, and nothing but take() and advance() may be called until then.
+  // false, and nothing but take(), advance() and set_lease() may be called until then.
   void take(int64_t now_ns, DeviceIndex device, absl::Span<const Frame> burst);
   // Goes on with what the engine has done, without waiting; sends. False: nothing is on its way any more. What is done
   // only after the lease has ended is dropped, so `now_ns` is to be read before each call.

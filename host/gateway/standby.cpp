@@ -59,10 +59,13 @@ void Dataplane::release_held(int64_t now_ns) {
   std::vector<Held> held = std::move(held_);
   held_.clear();
   held_bytes_ = 0;
-  for (Held& one : held) {
-    const Frame frame{one.bytes.data(), static_cast<uint32_t>(one.bytes.size())};
-    --counters_.received;  // counted when it came
-    receive(now_ns, one.device, absl::MakeConstSpan(&frame, 1));
+  counters_.received -= held.size();  // counted when they came
+  std::vector<Frame> burst;
+  for (size_t i = 0; i < held.size(); ++i) {
+    burst.push_back({held[i].bytes.data(), static_cast<uint32_t>(held[i].bytes.size())});
+    if (i + 1 < held.size() && held[i + 1].device == held[i].device) continue;
+    receive(now_ns, held[i].device, burst);
+    burst.clear();
   }
 }
 

@@ -12,7 +12,12 @@ TEST(SpscRing, GivesInOrderAndRefusesWhenFull) {
   EXPECT_FALSE(ring.pop().has_value());
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(ring.push(i));
   EXPECT_FALSE(ring.push(4)) << "a full ring takes nothing";
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(ring.pop(), i);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_NE(ring.front(), nullptr);
+    EXPECT_EQ(*ring.front(), i) << "it stays until it is taken";
+    EXPECT_EQ(ring.pop(), i);
+  }
+  EXPECT_EQ(ring.front(), nullptr);
   EXPECT_FALSE(ring.pop().has_value());
 }
 
