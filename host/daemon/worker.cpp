@@ -135,18 +135,20 @@ void Worker::take_renewals() {
   }
 }
 
-// A burst from each device in turn; as many rounds of that as the engine wants bursts in flight.
+// A burst from each port in turn; if the engine is far, until it has as many as it wants or no port has more.
 bool Worker::receive_frames() {
   const gateway::Dataplane& dataplane = data_->dataplane();
+  const size_t turns = ports_.size() * dataplane.groups_ahead();
   bool busy = false;
-  bool more = true;
-  for (size_t pass = 0; more && pass < dataplane.groups_ahead(); ++pass) {
-    more = false;
-    for (gateway::DeviceIndex device = 0; device < static_cast<gateway::DeviceIndex>(ports_.size()); ++device) {
-      if (!dataplane.has_room()) finish_frames();
-      more |= receive_from(device);
+  for (size_t turn = 0, quiet = 0; turn < turns && quiet < ports_.size(); ++turn) {
+    if (!dataplane.has_room()) {
+      if (turn >= ports_.size()) break;
+      finish_frames();
     }
-    busy |= more;
+    const bool any = receive_from(next_device_);
+    next_device_ = static_cast<gateway::DeviceIndex>((next_device_ + 1) % ports_.size());
+    busy |= any;
+    quiet = any ? 0 : quiet + 1;
   }
   finish_frames();
   return busy;
@@ -164,6 +166,7 @@ bool Worker::receive_from(gateway::DeviceIndex device) {
 
 // What has been taken goes all its way; then the ports have their memory back.
 void Worker::finish_frames() {
+  take_renewals();
   while (data_->dataplane().advance(clock_.now_ns())) take_renewals();
   for (const auto& port : ports_) port->release();
 }

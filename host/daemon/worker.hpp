@@ -105,6 +105,7 @@ class Worker final : private FrameSink,
   uint16_t sync_port_;
   std::unique_ptr<gateway::DataSide> data_;
   CardEngine* card_ = nullptr;  // the data side's engine, if it is one
+  gateway::DeviceIndex next_device_ = 0;
   int64_t tended_ns_ = 0;
   uint64_t queued_ = 0;  // devices with frames to flush, one bit each
   std::array<Frame, kBurstMax> burst_;
