@@ -14,7 +14,7 @@ namespace phalanx::sync {
 inline constexpr uint16_t kCcpMagic = 0x1a90;
 inline constexpr uint16_t kCcpOpcodeSync = 10;  // FWHAP_SYNC
 inline constexpr size_t kCcpHeaderBytes = 20;
-inline constexpr uint8_t kFormat = 1;
+inline constexpr uint8_t kFormat = 2;
 // format << 4 | kind, channel, stream 4, incarnation 8, counter 6
 inline constexpr size_t kClearBytes = 20;
 inline constexpr size_t kSealedAt = kCcpHeaderBytes + kClearBytes;
