@@ -56,16 +56,7 @@ void OffloadEngine::compare_step(int64_t now_ns) {
   own_operations_[0].opcode = Opcode::kScan;
   own_operations_[0].argument = compare_next_;
   own_operations_[0].count = std::min(kCompareSlots, slots() - compare_next_);
-  own_ = OwnBatch::kCompare;
-  own_is_void_ = false;
-  own_in_flight_ = card_
-                       ->submit({.tag = kOwnTag,
-                                 .now_ms = now_ms_,
-                                 .operations = own_operations_,
-                                 .records = {},
-                                 .completions = absl::MakeSpan(own_completions_),
-                                 .output = absl::MakeSpan(own_records_)})
-                       .ok();
+  (void)submit_own(OwnBatch::kCompare, {}, absl::MakeSpan(own_records_));
   if (!own_in_flight_ && card_->state() != CardState::kReady) return fail_over(card_->last_fault());
   compare_on_its_way_ = own_in_flight_;
   compare_since_ns_ = now_ns;

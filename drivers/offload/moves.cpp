@@ -122,6 +122,21 @@ bool OffloadEngine::collect_for_card() {
   return count != 0;
 }
 
+// Sends own_operations_ to the card; own_in_flight_ says whether they went.
+absl::Status OffloadEngine::submit_own(OwnBatch own, absl::Span<const abi::Record> records,
+                                       absl::Span<abi::Record> output) {
+  own_ = own;
+  own_is_void_ = false;
+  absl::Status status = card_->submit({.tag = kOwnTag,
+                                       .now_ms = now_ms_,
+                                       .operations = own_operations_,
+                                       .records = records,
+                                       .completions = absl::MakeSpan(own_completions_),
+                                       .output = output});
+  own_in_flight_ = status.ok();
+  return status;
+}
+
 void OffloadEngine::post_to_card() {
   own_operations_.assign(own_records_.size(), abi::Operation{});
   own_completions_.resize(own_records_.size());
@@ -129,15 +144,7 @@ void OffloadEngine::post_to_card() {
     own_operations_[i].opcode = Opcode::kApply;
     own_operations_[i].record = static_cast<uint32_t>(i);
   }
-  own_ = OwnBatch::kCopy;
-  own_is_void_ = false;
-  const absl::Status status = card_->submit({.tag = kOwnTag,
-                                             .now_ms = now_ms_,
-                                             .operations = own_operations_,
-                                             .records = own_records_,
-                                             .completions = absl::MakeSpan(own_completions_),
-                                             .output = {}});
-  own_in_flight_ = status.ok();
+  const absl::Status status = submit_own(OwnBatch::kCopy, own_records_, {});
   if (!status.ok()) {
     give_up_move(card_->state() != CardState::kReady
                      ? card_->last_fault()
@@ -197,16 +204,7 @@ void OffloadEngine::drain_step() {
   own_operations_.assign(1, abi::Operation{});
   own_operations_[0].opcode = Opcode::kExtract;
   own_operations_[0].count = kMoveSlots;
-  own_ = OwnBatch::kDrain;
-  own_is_void_ = false;
-  own_in_flight_ = card_
-                       ->submit({.tag = kOwnTag,
-                                 .now_ms = now_ms_,
-                                 .operations = own_operations_,
-                                 .records = {},
-                                 .completions = absl::MakeSpan(own_completions_),
-                                 .output = absl::MakeSpan(own_records_)})
-                       .ok();
+  (void)submit_own(OwnBatch::kDrain, {}, absl::MakeSpan(own_records_));
   if (!own_in_flight_ && card_->state() != CardState::kReady) fail_over(card_->last_fault());
 }
 

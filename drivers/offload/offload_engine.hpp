@@ -182,6 +182,7 @@ class OffloadEngine final : public Accelerator {
   void copy_again(const std::string& why);
   void drain_cpu_log(size_t limit);
   bool collect_for_card();
+  absl::Status submit_own(OwnBatch own, absl::Span<const abi::Record> records, absl::Span<abi::Record> output);
   void post_to_card();
   void take_in_copied();
   void finish_move_to_card();

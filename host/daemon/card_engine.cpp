@@ -1,18 +1,23 @@
 #include "host/daemon/card_engine.hpp"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "drivers/emulator/environment.hpp"
 
 namespace phalanx::daemon {
 namespace {
 
 constexpr char kEmulated[] = "emulated";
+// Of run directories; the daemon's pid follows.
+constexpr char kPrefix[] = "phalanx-card.";
 // Where a real card's XRT is, by its own documentation.
 constexpr char kSystemXrt[] = "/opt/xilinx/xrt";
 
@@ -20,8 +25,24 @@ std::string variable(const std::string& name, const std::string& value) { return
 
 }  // namespace
 
+// A daemon that was killed could not remove its own: whoever starts next does.
+void RunDirectory::remove_of_the_dead(const std::filesystem::path& parent) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+    const std::string name = entry.path().filename().string();
+    int32_t pid = 0;
+    const absl::string_view rest = absl::StripPrefix(name, kPrefix);
+    if (rest.size() == name.size() || !absl::SimpleAtoi(rest.substr(0, rest.find('.')), &pid) || pid <= 0) continue;
+    if (kill(pid, 0) == 0 || errno != ESRCH) continue;
+    emulator::remove_leftovers(entry.path().string());
+    std::filesystem::remove_all(entry.path(), error);
+  }
+}
+
 absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::create() {
-  std::string path = (std::filesystem::temp_directory_path() / "phalanx-card.XXXXXX").string();
+  const std::filesystem::path parent = std::filesystem::temp_directory_path();
+  remove_of_the_dead(parent);
+  std::string path = (parent / absl::StrCat(kPrefix, getpid(), ".XXXXXX")).string();
   if (mkdtemp(path.data()) == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", path));
   return std::unique_ptr<RunDirectory>(new RunDirectory(path));
 }

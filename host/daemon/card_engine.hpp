@@ -2,6 +2,7 @@
 #ifndef PHALANX_HOST_DAEMON_CARD_ENGINE_HPP
 #define PHALANX_HOST_DAEMON_CARD_ENGINE_HPP
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,7 +18,10 @@ namespace phalanx::daemon {
 // A folder of its own for the card's process, removed with what is in it.
 class RunDirectory {
  public:
+  // In the system's temporary folder.
   static absl::StatusOr<std::unique_ptr<RunDirectory>> create();
+  // Removes those of processes that are no more.
+  static void remove_of_the_dead(const std::filesystem::path& parent);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
