@@ -17,8 +17,8 @@
 // Traffic a record, EXTRACT: session_a 2 reads and 1 or 2 writes of 64 B, session_b 1 read of 64 B, log 4 B, the long
 // rewrite 32 B if there is one, output 160 B or some 11 to 40 B.
 //
-// Expected, not synthesized: encoder and shift tree 25 k LUTs, digest 13 k LUTs and no DSP (20 rounds of SipHash), 8 KiB
-// of slots, FIFOs of 128 x 1440 bits 25 BRAM36, ports of 512 bits 8 BRAM36 each.
+// Expected, not synthesized: encoder and shift tree 25 k LUTs, digest 13 k LUTs and no DSP (20 rounds of SipHash), 8
+// KiB of slots, FIFOs of 128 x 1440 bits 25 BRAM36, ports of 512 bits 8 BRAM36 each.
 //
 // Damaged state or records never lead outside the table nor to a loop: the state is checked before anything else, slots
 // against used_end, and what cannot be is counted in TableState::impossible.

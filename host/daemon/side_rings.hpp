@@ -4,6 +4,8 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
+#include <variant>
 
 #include "host/daemon/spsc_ring.hpp"
 #include "host/daemon/wake.hpp"
@@ -26,6 +28,19 @@ struct SideRings {
   std::array<std::atomic<int64_t>, kPortsMax> heard_ns{};
   std::atomic<uint64_t> overflows{0};
 };
+
+// Takes the lease's renewals that come before any other command. The latest of them; none if another command is first
+// or there is none.
+inline std::optional<int64_t> take_renewals(SpscRing<gateway::DataCommand>& commands) {
+  std::optional<int64_t> until_ns;
+  while (const gateway::DataCommand* command = commands.front()) {
+    const auto* renewal = std::get_if<cluster::RenewLease>(command);
+    if (renewal == nullptr) break;
+    until_ns = renewal->lease_until_ns;
+    commands.pop();
+  }
+  return until_ns;
+}
 
 }  // namespace phalanx::daemon
 

@@ -124,15 +124,9 @@ void Worker::take_commands() {
   }
 }
 
-// A lease must not end because the engine is far: while packets are on their way it is renewed, if no other command
-// comes before.
-void Worker::take_renewals() {
-  while (const gateway::DataCommand* command = rings_->commands.front()) {
-    const auto* renewal = std::get_if<cluster::RenewLease>(command);
-    if (renewal == nullptr) return;
-    data_->dataplane().set_lease(renewal->lease_until_ns);
-    rings_->commands.pop();
-  }
+// A lease must not end because the engine is far: while packets are on their way it is renewed.
+void Worker::renew_lease() {
+  if (const auto until_ns = take_renewals(rings_->commands)) data_->dataplane().set_lease(*until_ns);
 }
 
 // A burst from each port in turn; if the engine is far, until it has as many as it wants or no port has more.
@@ -166,8 +160,8 @@ bool Worker::receive_from(gateway::DeviceIndex device) {
 
 // What has been taken goes all its way; then the ports have their memory back.
 void Worker::finish_frames() {
-  take_renewals();
-  while (data_->dataplane().advance(clock_.now_ns())) take_renewals();
+  renew_lease();
+  while (data_->dataplane().advance(clock_.now_ns())) renew_lease();
   for (const auto& port : ports_) port->release();
 }
 

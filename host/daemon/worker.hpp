@@ -72,7 +72,7 @@ class Worker final : private FrameSink,
   bool receive_frames();
   bool receive_from(gateway::DeviceIndex device);
   void finish_frames();
-  void take_renewals();
+  void renew_lease();
   bool receive_sync();
   void take_commands();
   void sleep();

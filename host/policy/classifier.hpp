@@ -54,6 +54,7 @@ struct alignas(64) RuleChunk {
 struct DimensionValue {
   uint64_t hi = 0;
   uint64_t lo = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the 0 that the compiler compares the result with
   friend auto operator<=>(const DimensionValue&, const DimensionValue&) = default;
 };
 
