@@ -64,7 +64,10 @@ void OffloadEngine::compare_step(int64_t now_ns) {
 }
 
 void OffloadEngine::take_in_compared() {
-  if (own_completions_[0].result != Result::kDone) return;
+  if (own_completions_[0].result != Result::kDone) {
+    return fail_over({CardFaultKind::kImpossible, absl::StrCat("it refuses to SCAN ", own_operations_[0].count,
+                                                               " slots from ", own_operations_[0].argument)});
+  }
   compare_next_ += own_operations_[0].count;
   const auto records = absl::MakeConstSpan(own_records_).first(own_completions_[0].count);
   std::array<const hls::FlowKey*, kCompareSlots> keys;

@@ -3,6 +3,7 @@
 #define PHALANX_HOST_GATEWAY_FLOW_INDEX_HPP
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 
 #include "hls/flow_key.hpp"
@@ -24,15 +25,14 @@ class FlowIndex {
     const Place& place = places_[place_of(key)];
     return place.round == round_ ? place.value : kNone;
   }
-  // Replaces what was there. False: kRoundMax keys are.
-  bool put(const hls::FlowKey& key, uint32_t value) {
+  // Replaces what was there.
+  void put(const hls::FlowKey& key, uint32_t value) {
     Place& place = places_[place_of(key)];
     if (place.round != round_) {
-      if (used_ == kRoundMax) return false;
+      assert(used_ < kRoundMax);
       ++used_;
     }
     place = {&key, value, round_};
-    return true;
   }
   void clear() {
     used_ = 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -41,11 +42,14 @@ CardUnderTest card_under_test(CardApi api) {
   card.options.allow_unsigned = card.options.trusted_keys.empty();
   card.run_directory = variable(emulator::kRunDirectoryVariable, "");
   const std::string soak = variable("PHALANX_SOAK", "");
-  if (absl::SimpleAtoi(soak, &card.soak_operations)) {
-    card.stream_operations = card.soak_operations;
-  } else {
+  if (soak.empty()) {
     card.soak_operations = card.emulated ? kSoakEmulated : kSoakReal;
     card.stream_operations = stream_operations();
+  } else if (absl::SimpleAtoi(soak, &card.soak_operations)) {
+    card.stream_operations = card.soak_operations;
+  } else {
+    std::fprintf(stderr, "PHALANX_SOAK: '%s' is no number of operations\n", soak.c_str());
+    std::exit(2);
   }
   return card;
 }

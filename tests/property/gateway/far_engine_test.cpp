@@ -208,19 +208,23 @@ Options options_of(uint64_t seed) {
   return options;
 }
 
+// `late` is the engine of the gateway that is made of these.
+Options with_late_engine(Options options, size_t ahead, uint64_t seed, LateEngine*& late) {
+  options.front = [ahead, seed, &late](Accelerator* engine) {
+    auto made = std::make_unique<LateEngine>(engine, ahead, seed);
+    late = made.get();
+    return made;
+  };
+  return options;
+}
+
 class FarEngine : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(FarEngine, GivesTheSameAsANearOne) {
   const uint64_t seed = GetParam();
   Watched near(options_of(seed));
-  Options far_options = options_of(seed);
   LateEngine* late = nullptr;
-  far_options.front = [&](Accelerator* engine) {
-    auto made = std::make_unique<LateEngine>(engine, 1 + seed % (kGroupsMax + 3), seed);
-    late = made.get();
-    return made;
-  };
-  Watched far(far_options);
+  Watched far(with_late_engine(options_of(seed), 1 + seed % (kGroupsMax + 3), seed, late));
   Traffic traffic(seed, near);
   std::vector<Sent> sent;
   for (int i = 0; i < 30; ++i) {
@@ -247,14 +251,8 @@ TEST_P(FarEngine, GivesTheSameAsANearOne) {
 INSTANTIATE_TEST_SUITE_P(Seeds, FarEngine, ::testing::Range<uint64_t>(0, 66));
 
 TEST(FarEngine, ThatRefusesLosesPacketsAndNothingElse) {
-  Options options;
   LateEngine* late = nullptr;
-  options.front = [&](Accelerator* engine) {
-    auto made = std::make_unique<LateEngine>(engine, kGroupsMax, 1);
-    late = made.get();
-    return made;
-  };
-  Watched far(options);
+  Watched far(with_late_engine({}, kGroupsMax, 1, late));
   late->refuse_one_in(5);
   Traffic traffic(7, far);
   std::vector<Sent> sent;
@@ -291,14 +289,8 @@ TEST(FarEngine, WhoseAnswerComesAfterTheLeaseForwardsNothing) {
 
 // A flood of packets that open nothing, all of one flow, costs three rounds and not one each.
 TEST(FarEngine, IsNotAskedOnceForEachPacketOfAFlowThatOpensNothing) {
-  Options options;
   LateEngine* late = nullptr;
-  options.front = [&](Accelerator* engine) {
-    auto made = std::make_unique<LateEngine>(engine, kGroupsMax, 5);
-    late = made.get();
-    return made;
-  };
-  Watched far(options);
+  Watched far(with_late_engine({}, kGroupsMax, 5, late));
   std::vector<Bytes> flood(kRoundMax - 1, far.from_client("10.1.0.2", "10.2.0.2").tcp(1000, 80, hls::kTcpAck).build());
   flood.push_back(far.from_client("10.1.0.2", "10.2.0.2").tcp(1000, 80, hls::kTcpSyn).build());
   std::vector<Sent> sent = send_through(far, 0, flood);

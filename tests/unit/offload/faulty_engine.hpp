@@ -38,6 +38,8 @@ class FaultyEngine final : public CardAccelerator {
   CpuEngine& table() { return *engine_; }
   // From now on each record that SCAN gives has been through this, as if the card's memory held it so.
   void spoil(std::function<void(abi::Record&)> spoil) { spoil_ = std::move(spoil); }
+  // From now on SCAN is answered as an invalid operation.
+  void refuse_scan() { refuses_scan_ = true; }
 
   std::string name() const override { return "faulty"; }
   uint64_t slots() const override { return engine_->slots(); }
@@ -80,6 +82,10 @@ class FaultyEngine final : public CardAccelerator {
     const absl::Status status = engine_->submit(inner);
     if (spoil_ && !batch.operations.empty() && batch.operations[0].opcode == abi::Opcode::kScan) {
       for (uint32_t i = 0; i < waiting.completions[0].count; ++i) spoil_(waiting.output[i]);
+    }
+    if (refuses_scan_ && !batch.operations.empty() && batch.operations[0].opcode == abi::Opcode::kScan) {
+      waiting.completions[0] = {};
+      waiting.completions[0].result = abi::Result::kInvalid;
     }
     uint64_t tag = 0;
     engine_->poll(absl::MakeSpan(&tag, 1));
@@ -148,6 +154,7 @@ class FaultyEngine final : public CardAccelerator {
   uint32_t restart_turns_ = 2;
   uint32_t turns_ = 0;
   std::function<void(abi::Record&)> spoil_;
+  bool refuses_scan_ = false;
   std::deque<Waiting> waiting_;
 };
 

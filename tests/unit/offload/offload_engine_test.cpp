@@ -301,6 +301,18 @@ TEST_P(OffloadFlip, InTheCardsTableIsNoticedAndCostsNothing) {
   for (uint32_t flow = 0; flow < 600; ++flow) EXPECT_EQ(look(flow), Result::kDone) << flow;
 }
 
+TEST_F(OffloadTest, ACardThatWillNotShowItsTableIsAtFault) {
+  reach(OffloadState::kCard);
+  ASSERT_EQ(open(1), Result::kDone);
+  while (extract() != 0) {
+  }
+  card_.refuse_scan();
+  turn(50);
+  ASSERT_EQ(engine_->status().counters.failovers, 1u);
+  EXPECT_THAT(engine_->status().last_fault.what, ::testing::HasSubstr("refuses to SCAN"));
+  EXPECT_EQ(look(1), Result::kDone);
+}
+
 INSTANTIATE_TEST_SUITE_P(Bits, OffloadFlip, ::testing::ValuesIn(kFlips),
                          [](const auto& one) { return std::string(one.param.name); });
 
